@@ -1,0 +1,93 @@
+# Commands for readers, lecturers and authors. `make` alone lists them.
+# Written for GNU make 3.81, the one that macOS has.
+
+PYTHON ?= python3
+VENV ?= .venv
+NB ?= 02
+WORKERS ?= 2
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+RUN := $(BIN)/python
+# One thread of linear algebra per process: small arrays are faster so, and the
+# parallel test workers do not fight for the cores.
+TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest
+READY := $(VENV)/ready
+
+.PHONY: help setup lab lecture test lint test-code test-notebooks test-browser \
+	bench images notebooks lock clean
+
+help:
+	@echo "make lab        open JupyterLab on the first notebook"
+	@echo "make lecture    show a notebook as slides with live sliders (NB=02)"
+	@echo "make test       run every test: lint, code, notebooks, browser"
+	@echo "make bench      time the live figures"
+	@echo "make images     write the pictures in images/ anew"
+	@echo "make notebooks  run the notebooks and save them tidy (NB=02 for one)"
+	@echo "make lock       renew requirements.lock"
+	@echo "make clean      remove what the commands above left, but not $(VENV)"
+
+# The environment: built when it is missing or older than the two files that
+# describe it. The packages come from the lock alone, each checked by its hash.
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) tools/check_python.py
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
+		--only-binary :all: --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation -e .
+	@touch $@
+
+lab: $(READY)
+	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb
+
+lecture: $(READY)
+	$(RUN) lecture/present.py $(NB)
+
+test: lint test-code test-notebooks test-browser
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+test-code: $(READY)
+	$(TEST) tests normlib --doctest-modules -m "not browser" -n $(WORKERS)
+
+test-notebooks: $(READY)
+	$(TEST) --nbval --nbval-cell-timeout=120 notebooks \
+		-n $(WORKERS) --dist loadscope
+
+test-browser: $(READY)
+	$(TEST) tests -m browser -rs
+
+bench: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
+
+images: $(READY)
+	$(RUN) -m normlib.live.images
+
+# Only one notebook if NB was given on the command line.
+notebooks: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) tools/notebooks.py \
+		$(if $(filter command line,$(origin NB)),$(NB))
+
+# The resolver lives in a venv of its own: no reader needs it.
+lock:
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
+	.lock-venv/bin/uv pip compile pyproject.toml tools/lock_also.txt \
+		--extra test --universal --python-version 3.11 --only-binary :all: \
+		--fork-strategy fewest --generate-hashes --upgrade \
+		--no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf artefacts dist .lock-venv .pytest_cache .hypothesis .ruff_cache
+	find . -name .venv -prune -o \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -print \
+		| xargs rm -rf
