@@ -1,0 +1,395 @@
+"""Running statistics: what batch norm uses when there is no batch.
+
+All functions are pure: statistics go in, new statistics come out. The libraries
+disagree about the meaning of ``momentum`` and about the variance that is stored;
+`CONVENTIONS` holds what each does. Variances are averaged, never deviations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Convention(NamedTuple):
+    """How a library keeps its running statistics.
+
+    Attributes
+    ----------
+    momentum_weights : {"new", "old"}
+        Which value `momentum` multiplies; the other gets ``1 - momentum``.
+    default_momentum : float
+        Used when none is given.
+    unbiased : bool
+        True: the stored variance is that with 1/(N-1); False: with 1/N.
+    """
+
+    momentum_weights: str
+    default_momentum: float
+    unbiased: bool
+
+
+#: The default of flax, Keras and PyTorch as of their 2025 versions, and of ONNX 15.
+CONVENTIONS = {
+    "pytorch": Convention("new", 0.1, True),
+    "tensorflow": Convention("old", 0.99, False),
+    "keras": Convention("old", 0.99, False),
+    "flax": Convention("old", 0.99, False),
+    "onnx": Convention("old", 0.9, False),
+}
+
+
+def weight_of_new(momentum=None, convention="pytorch"):
+    """Give the weight of the newest batch under a library's convention.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1], optional
+        As that library means it. Default: the default of the convention.
+    convention : {"pytorch", "tensorflow", "keras", "flax", "onnx"}
+        The library.
+
+    Returns
+    -------
+    float
+        The weight w in ``new = (1 - w) * old + w * batch``.
+
+    Raises
+    ------
+    ValueError
+        If momentum lies outside [0, 1] or the convention is unknown.
+
+    Examples
+    --------
+    >>> weight_of_new(0.1, "pytorch"), round(weight_of_new(0.9, "onnx"), 3)
+    (0.1, 0.1)
+    """
+    rule = _convention(convention)
+    momentum = rule.default_momentum if momentum is None else momentum
+    _check_momentum(momentum)
+    return momentum if rule.momentum_weights == "new" else 1 - momentum
+
+
+def update_running(
+    running_mean,
+    running_var,
+    mean,
+    var,
+    count,
+    *,
+    momentum=None,
+    convention="pytorch",
+):
+    """Move running statistics toward those of one batch.
+
+    Parameters
+    ----------
+    running_mean, running_var : ndarray of shape (D,)
+        Statistics so far, in the unit of x and its square; start with 0 and 1.
+    mean, var : ndarray of shape (D,)
+        Statistics of the batch; var with 1/N, as `batch_norm` caches it.
+    count : int
+        N, the entries each mean was taken over (N*H*W for images).
+    momentum : float in [0, 1], optional
+        As the convention means it. Default: 0.1 for PyTorch (weights the NEW
+        value), 0.99 for TensorFlow, Keras and flax, 0.9 for ONNX (weight the OLD).
+    convention : {"pytorch", "tensorflow", "keras", "flax", "onnx"}
+        Whose rule. PyTorch stores the variance with 1/(N-1), the others with 1/N.
+
+    Returns
+    -------
+    running_mean, running_var : ndarray of shape (D,)
+        New arrays; the inputs are not changed.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a variance is negative or not finite, momentum lies
+        outside [0, 1], or count is below 2 where 1/(N-1) is needed.
+
+    Notes
+    -----
+    ``new = (1 - w) * old + w * batch`` for both, w from `weight_of_new`.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3.1 (moving averages);
+    ONNX operator BatchNormalization, version 15.
+
+    Examples
+    --------
+    >>> old = np.array([0.0]), np.array([1.0])
+    >>> batch = np.array([10.0]), np.array([8.0])
+    >>> update_running(*old, *batch, count=5)
+    (array([1.]), array([1.9]))
+    >>> update_running(*old, *batch, count=5, momentum=0.9, convention="onnx")
+    (array([1.]), array([1.7]))
+    """
+    weight = weight_of_new(momentum, convention)
+    running_mean, running_var = _check_pair(running_mean, running_var, "running_")
+    mean, var = _check_pair(mean, var)
+    if mean.shape != running_mean.shape:
+        raise ValueError(
+            f"mean must have the shape of running_mean {running_mean.shape}, "
+            f"got {mean.shape}"
+        )
+    if CONVENTIONS[convention].unbiased:
+        var = unbiased_variance(var, count)
+    elif count < 1:
+        raise ValueError(f"count must be 1 or more, got {count}")
+    return (
+        (1 - weight) * running_mean + weight * mean,
+        (1 - weight) * running_var + weight * var,
+    )
+
+
+def update_cumulative(running_mean, running_var, mean, var, count, step):
+    """Average the statistics of all batches so far with equal weights.
+
+    What PyTorch does for ``momentum=None``.
+
+    Parameters
+    ----------
+    running_mean, running_var, mean, var, count
+        As in `update_running`.
+    step : int
+        Number of this batch, from 1.
+
+    Returns
+    -------
+    running_mean, running_var : ndarray of shape (D,)
+        ``old + (batch - old) / step``; the variance with 1/(N-1), as PyTorch.
+
+    Raises
+    ------
+    ValueError
+        As `update_running`, or if step is below 1.
+
+    Examples
+    --------
+    >>> start = np.zeros(1), np.ones(1)
+    >>> first = update_cumulative(*start, np.array([4.0]), np.array([1.0]), 2, step=1)
+    >>> update_cumulative(*first, np.array([8.0]), np.array([2.0]), 2, step=2)
+    (array([6.]), array([3.]))
+    """
+    if step < 1:
+        raise ValueError(f"step must be 1 or more (the first batch is 1), got {step}")
+    return update_running(
+        running_mean, running_var, mean, var, count, momentum=1 / step
+    )
+
+
+def unbiased_variance(var, count):
+    """Turn a variance with 1/N into that with 1/(N-1).
+
+    Parameters
+    ----------
+    var : ndarray
+        Variance with 1/N.
+    count : int
+        N, 2 or more.
+
+    Returns
+    -------
+    ndarray
+        ``var * N / (N - 1)``.
+
+    Raises
+    ------
+    ValueError
+        If count is below 2.
+
+    Examples
+    --------
+    >>> float(unbiased_variance(8.0, 5))
+    10.0
+    """
+    if not count > 1:
+        raise ValueError(
+            f"count must be 2 or more for a variance with 1/(N-1), got {count}; "
+            f"use a larger batch or a convention that stores 1/N"
+        )
+    return np.asarray(var) * (count / (count - 1))
+
+
+def bias_corrected(average, initial, steps, *, momentum=None, convention="pytorch"):
+    """Take the starting value out of a running average ("warm-up").
+
+    Parameters
+    ----------
+    average : ndarray
+        Running average after `steps` updates.
+    initial : float or ndarray
+        Its value before the first update (0 for a mean, 1 for a variance).
+    steps : int
+        Updates made, 1 or more.
+    momentum, convention
+        As in `update_running`.
+
+    Returns
+    -------
+    ndarray
+        ``(average - (1-w)**steps * initial) / (1 - (1-w)**steps)``, the weighted
+        mean of the batches alone.
+
+    Raises
+    ------
+    ValueError
+        If steps is below 1, or the weight w of a new value is 0.
+
+    References
+    ----------
+    Kingma and Ba, 2015, "Adam", arXiv:1412.6980, section 3 (for initial = 0).
+
+    Examples
+    --------
+    >>> round(float(bias_corrected(1.9, initial=1.0, steps=1)), 6)
+    10.0
+    """
+    weight = weight_of_new(momentum, convention)
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps}; update first")
+    if weight == 0:
+        raise ValueError("momentum gives new values no weight: nothing was averaged")
+    rest = (1 - weight) ** steps
+    return (np.asarray(average) - rest * np.asarray(initial)) / (1 - rest)
+
+
+def half_life(momentum=None, convention="pytorch"):
+    """Give the number of steps after which a value's weight has halved.
+
+    Parameters
+    ----------
+    momentum, convention
+        As in `update_running`.
+
+    Returns
+    -------
+    float
+        ``log(1/2) / log(1 - w)`` steps; 0 for w = 1, infinity for w = 0.
+
+    Examples
+    --------
+    >>> round(half_life(0.1), 2)
+    6.58
+    """
+    weight = weight_of_new(momentum, convention)
+    if weight == 0:
+        return float("inf")
+    return 0.0 if weight == 1 else float(np.log(0.5) / np.log1p(-weight))
+
+
+def pooled_statistics(means, variances, counts):
+    """Give the exact mean and variance of all batches together.
+
+    Parameters
+    ----------
+    means, variances : ndarray of shape (batches, D)
+        Statistics of every batch, variances with 1/N.
+    counts : int or ndarray of shape (batches,)
+        N of every batch.
+
+    Returns
+    -------
+    mean, var : ndarray of shape (D,)
+        Those of the batches stacked into one, var with 1/N.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, there is no batch, a count is below 1 or a variance
+        negative.
+
+    Notes
+    -----
+    The law of total variance: the mean of the variances plus the variance of the
+    means. `algorithm_2_statistics` leaves the second term to the factor m/(m-1).
+
+    References
+    ----------
+    Wu and Johnson, 2021, arXiv:2105.07576, section 3 ("PreciseBN").
+
+    Examples
+    --------
+    >>> pooled_statistics([[0.0], [2.0]], [[1.0], [1.0]], counts=10)
+    (array([1.]), array([2.]))
+    """
+    means, variances = _check_batches(means, variances)
+    weights = np.broadcast_to(np.asarray(counts, dtype=float), means.shape[:1])
+    if not (weights >= 1).all():
+        raise ValueError(f"counts must be 1 or more, got {counts}")
+    weights = weights / weights.sum()
+    mean = weights @ means
+    return mean, weights @ variances + weights @ (means - mean) ** 2
+
+
+def algorithm_2_statistics(means, variances, count):
+    """Average the statistics of batches of equal size, as Ioffe & Szegedy write.
+
+    Parameters
+    ----------
+    means, variances : ndarray of shape (batches, D)
+        Statistics of every batch, variances with 1/N.
+    count : int
+        Size m of every batch, 2 or more.
+
+    Returns
+    -------
+    mean, var : ndarray of shape (D,)
+        ``E[mean]`` and ``m/(m-1) * E[var]``: unbiased for independent samples.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, there is no batch, a variance is negative or count < 2.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, Algorithm 2, steps 8-10.
+
+    Examples
+    --------
+    >>> algorithm_2_statistics([[0.0], [2.0]], [[1.0], [1.0]], count=2)
+    (array([1.]), array([2.]))
+    """
+    means, variances = _check_batches(means, variances)
+    return means.mean(axis=0), unbiased_variance(variances.mean(axis=0), count)
+
+
+def _convention(name):
+    if name not in CONVENTIONS:
+        raise ValueError(
+            f"convention must be one of {', '.join(CONVENTIONS)}, got {name!r}"
+        )
+    return CONVENTIONS[name]
+
+
+def _check_momentum(momentum):
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
+
+
+def _check_pair(mean, var, prefix=""):
+    mean, var = np.asarray(mean), np.asarray(var)
+    if mean.shape != var.shape:
+        raise ValueError(
+            f"{prefix}mean and {prefix}var must have one shape, "
+            f"got {mean.shape} and {var.shape}"
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(var).all()):
+        raise ValueError(f"{prefix}mean and {prefix}var must be finite")
+    if (var < 0).any():
+        raise ValueError(
+            f"{prefix}var must be 0 or more, got {var.min()}; variances are averaged "
+            f"here, not standard deviations"
+        )
+    return mean, var
+
+
+def _check_batches(means, variances):
+    means, variances = _check_pair(means, variances)
+    if means.ndim < 1 or means.shape[0] == 0:
+        raise ValueError(
+            f"means must have shape (batches, D) with at least one batch, "
+            f"got {means.shape}"
+        )
+    return means, variances
