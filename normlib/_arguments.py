@@ -1,0 +1,204 @@
+"""Checks of arguments shared by the modules, so that bad input gives one clear error.
+
+Each check returns the value in the form the caller computes with.
+"""
+
+import operator
+
+import numpy as np
+
+
+def float_array(name, value, *, ndim=None, finite=True):
+    """Return ``value`` as a floating-point array, or say what is wrong with it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : array_like
+        Integers and booleans are refused: rounding would hide a mistake.
+    ndim : int or tuple of int, optional
+        Allowed numbers of axes; default any.
+    finite : bool
+        Whether NaN and infinity are refused; default True.
+
+    Returns
+    -------
+    ndarray
+        The same data; float16 becomes float32, other floats keep their type.
+
+    Raises
+    ------
+    TypeError
+        If the data are not floating-point numbers.
+    ValueError
+        If the number of axes is wrong, the array is empty or not finite.
+
+    Examples
+    --------
+    >>> float_array("x", [0.5, 2.0])
+    array([0.5, 2. ])
+    """
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"{name} must hold floating-point numbers, got {array.dtype}; "
+            f"convert it with np.asarray({name}, dtype=float)"
+        )
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if allowed is not None and array.ndim not in allowed:
+        wanted = " or ".join(str(number) for number in allowed)
+        raise ValueError(
+            f"{name} must have {wanted} axes, got shape {array.shape}; "
+            "add or drop an axis with reshape"
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, shape {array.shape}; give at least 1 value")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; remove or replace them first")
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def integer(name, value, *, minimum=1):
+    """Return ``value`` as an int of at least ``minimum``, or say what is wrong.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : int
+        Any integer type; booleans and floats are refused.
+    minimum : int
+        Smallest value allowed; default 1.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is not an integer.
+    ValueError
+        If ``value`` is below ``minimum``.
+
+    Examples
+    --------
+    >>> integer("depth", 3)
+    3
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value}; give a number")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer, got {value!r}; round it with int({name})"
+        ) from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    return number
+
+
+def number(name, value, *, minimum=None, positive=False):
+    """Return ``value`` as a finite float within its range, or say what is wrong.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : float
+        One real number.
+    minimum : float, optional
+        Smallest value allowed; default none.
+    positive : bool
+        Whether only values above 0 are allowed; default False.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is not one real number.
+    ValueError
+        If ``value`` is NaN, infinite or out of range.
+
+    Examples
+    --------
+    >>> number("eps", 0, minimum=0)
+    0.0
+    """
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be one number, got {value!r}") from None
+    if not np.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {result}")
+    if positive and result <= 0:
+        raise ValueError(f"{name} must be above 0, got {result:g}")
+    if minimum is not None and result < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {result:g}")
+    return result
+
+
+def choice(name, value, options):
+    """Return ``value`` if it is one of ``options``, else list them.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : object
+        What the caller gave.
+    options : iterable
+        What is allowed.
+
+    Returns
+    -------
+    object
+        ``value``.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is not among ``options``.
+
+    Examples
+    --------
+    >>> choice("norm", "layer", ("batch", "layer"))
+    'layer'
+    """
+    options = tuple(options)
+    if value not in options:
+        wanted = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{name} must be one of {wanted}, got {value!r}")
+    return value
+
+
+def generator(rng):
+    """Return a random generator from a seed or a generator.
+
+    Parameters
+    ----------
+    rng : int or numpy.random.Generator
+        A seed gives the same numbers on every call; a generator goes on.
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is neither, such as None: an experiment must be repeatable.
+
+    Examples
+    --------
+    >>> int(generator(0).integers(10)) == int(generator(0).integers(10))
+    True
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(integer("rng", rng, minimum=0))

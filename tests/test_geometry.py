@@ -1,0 +1,456 @@
+"""Layer norm as projection, Jacobians of the norms, folding, selectable keys."""
+
+import numpy as np
+import pytest
+
+from normlib import folding, geometry, jacobians, keys, residual_stream
+from normlib.norms import batch_norm, layer_norm, rms_norm
+
+SEEDS = (3, 14, 15)
+
+
+def central_jacobian(function, x, step=1e-6):
+    columns = []
+    for index in np.ndindex(x.shape):
+        shift = np.zeros_like(x)
+        shift[index] = step
+        columns.append((function(x + shift) - function(x - shift)) / (2 * step))
+    return np.stack(columns, axis=-1)
+
+
+# --- plane and sphere ------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 17])
+def test_centring_matrix_is_the_projection_orthogonal_to_ones(n):
+    P = geometry.centring_matrix(n)
+    np.testing.assert_allclose(P @ P, P, atol=1e-15)
+    np.testing.assert_array_equal(P, P.T)
+    np.testing.assert_allclose(P @ np.ones(n), 0, atol=1e-15)
+    assert np.linalg.matrix_rank(P) == n - 1
+    x = np.random.default_rng(n).standard_normal((4, n))
+    np.testing.assert_allclose(geometry.project_on_plane(x), x @ P, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_last_step_is_the_norm(seed, norm):
+    rng = np.random.default_rng(seed)
+    x = 3 + 2 * rng.standard_normal((5, 4, 7))
+    gamma, beta = rng.standard_normal((2, 7))
+    eps = 1e-3
+    if norm == "layer":
+        steps = geometry.projection_steps(x, gamma, beta, eps=eps)
+        expected, _ = layer_norm(x, gamma, beta, eps=eps)
+    else:
+        steps = geometry.projection_steps(x, gamma, eps=eps, norm="rms")
+        expected, _ = rms_norm(x, gamma, eps=eps)
+    np.testing.assert_allclose(steps.beta, expected, rtol=1e-12, atol=1e-13)
+    assert all(step.shape == x.shape for step in steps)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_points_lie_on_plane_and_sphere(n):
+    x = 5 + np.random.default_rng(n).standard_normal((50, n))
+    scaled = geometry.projection_steps(x, eps=0.0).scaled
+    np.testing.assert_allclose(scaled.sum(axis=-1), 0, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=-1), np.sqrt(n))
+    wrong = geometry.projection_steps(x, eps=0.0, ddof=1).scaled
+    np.testing.assert_allclose(np.linalg.norm(wrong, axis=-1), np.sqrt(n - 1))
+
+
+def test_two_features_leave_two_points():
+    x = np.random.default_rng(0).standard_normal((30, 2))
+    scaled = geometry.projection_steps(x, eps=0.0).scaled
+    np.testing.assert_allclose(np.abs(scaled), 1)
+    np.testing.assert_array_equal(np.sign(scaled[:, 0]), np.sign(x[:, 0] - x[:, 1]))
+
+
+def test_shift_and_scale_move_nothing_and_a_negative_scale_flips():
+    x = np.random.default_rng(1).standard_normal((20, 3))
+    y = geometry.projection_steps(x, eps=0.0).beta
+    shifted = geometry.projection_steps(2.5 * x + 7.0, eps=0.0).beta
+    flipped = geometry.projection_steps(-2.5 * x, eps=0.0).beta
+    np.testing.assert_allclose(shifted, y, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(flipped, -y, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-5, 1e-1, 10.0])
+def test_eps_pulls_points_inside_the_sphere(eps):
+    x = np.random.default_rng(2).standard_normal((20, 6))
+    length = np.linalg.norm(geometry.projection_steps(x, eps=eps).scaled, axis=-1)
+    expected = geometry.normalized_length(x.var(axis=-1), 6, eps=eps)
+    np.testing.assert_allclose(length, expected, rtol=1e-12)
+    if eps:
+        assert (length < np.sqrt(6)).all()
+
+
+def test_a_constant_point_goes_to_the_origin_without_nan():
+    steps = geometry.projection_steps(np.full((2, 3), 4.0), eps=0.0)
+    np.testing.assert_array_equal(steps.beta, 0)
+    assert geometry.normalized_length(0.0, 3, eps=0.0) == 0
+    assert geometry.cosine_to_ones(np.zeros(3)) == 0
+
+
+def test_gamma_stretches_to_an_ellipsoid_and_beta_leaves_the_plane():
+    x = np.random.default_rng(4).standard_normal((40, 3))
+    gamma, beta = np.array([2.0, 1.0, 0.5]), np.array([0.0, 0.0, 3.0])
+    steps = geometry.projection_steps(x, gamma, beta, eps=0.0)
+    np.testing.assert_allclose(((steps.gamma / gamma) ** 2).sum(axis=-1), 3)
+    np.testing.assert_allclose(steps.beta - steps.gamma, np.tile(beta, (40, 1)))
+    assert np.abs(steps.gamma.sum(axis=-1)).max() > 0.5
+
+
+# --- the ones direction, and many features ---------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_cosine_to_ones_is_the_angle_at_any_scale(scale):
+    x = np.random.default_rng(5).standard_normal((20, 9))
+    expected = x.sum(axis=-1) / (3 * np.linalg.norm(x, axis=-1))
+    np.testing.assert_allclose(geometry.cosine_to_ones(scale * x), expected)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("mean, expected", [(0.0, 0.0), (1.0, 0.7071), (10.0, 0.995)])
+def test_a_common_mean_turns_points_to_the_ones_direction(mean, expected, seed):
+    points = geometry.concentration([256], n_points=400, mean=mean, rng=seed)
+    assert abs(points.cosine.mean() - expected) < 0.01
+
+
+@pytest.mark.parametrize("mean", [-3.0, 0.0, 20.0])
+def test_rms_norm_is_a_mix_of_layer_norm_and_ones(mean):
+    x = mean + np.random.default_rng(6).standard_normal((10, 5))
+    parts = geometry.rms_norm_parts(x)
+    np.testing.assert_allclose(
+        parts.layer_part + parts.ones_part, rms_norm(x, eps=0)[0], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        parts.layer_part, parts.layer_share * layer_norm(x, eps=0)[0], rtol=1e-9
+    )
+    np.testing.assert_allclose(parts.layer_share**2 + parts.ones_share**2, 1)
+    m, s = x.mean(-1, keepdims=True), x.std(-1, keepdims=True)
+    np.testing.assert_allclose(parts.layer_share, 1 / np.sqrt(1 + (m / s) ** 2))
+    np.testing.assert_allclose(parts.ones_share, np.sign(m) / np.sqrt(1 + (s / m) ** 2))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mass_concentrates_on_the_sphere_and_away_from_ones(seed):
+    many = geometry.concentration([2, 10, 100, 1000], n_points=2000, rng=seed)
+    np.testing.assert_allclose(many.cosine.std(axis=1), many.cosine_spread, rtol=0.08)
+    np.testing.assert_allclose(
+        many.length.std(axis=1)[1:], many.length_spread[1:], rtol=0.08
+    )
+    assert abs(many.length[-1].mean() - 1) < 0.01
+    # Per entry, so that sqrt(n) is divided out on both sides.
+    assert (np.diff(many.length.std(axis=1)) < 0).all()
+
+
+# --- Jacobians -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("eps", [0.0, 1e-5, 0.3])
+def test_jacobians_are_the_derivatives(seed, eps):
+    rng = np.random.default_rng(seed)
+    x, gamma = 1 + rng.standard_normal(7), rng.standard_normal(7)
+    close = {"rtol": 1e-6, "atol": 1e-8}
+    np.testing.assert_allclose(
+        jacobians.layer_norm_jacobian(x, gamma, eps=eps),
+        central_jacobian(lambda x: layer_norm(x, gamma, eps=eps)[0], x),
+        **close,
+    )
+    np.testing.assert_allclose(
+        jacobians.rms_norm_jacobian(x, gamma, eps=eps),
+        central_jacobian(lambda x: rms_norm(x, gamma, eps=eps)[0], x),
+        **close,
+    )
+    batch, scale = rng.standard_normal((5, 3)), rng.standard_normal(3)
+    full = central_jacobian(lambda x: batch_norm(x, scale, eps=eps)[0], batch)
+    full = full.reshape(5, 3, 5, 3)
+    blocks = jacobians.batch_norm_jacobian(batch, scale, eps=eps)
+    for d in range(3):
+        np.testing.assert_allclose(blocks[d], full[:, d, :, d], **close)
+        others = np.delete(full[:, d], d, axis=-1)
+        np.testing.assert_allclose(others, 0, atol=1e-8)
+    v, g = rng.standard_normal(7), 1.7
+    found = jacobians.weight_norm_jacobian(v, g)
+    direct = central_jacobian(lambda v: g * v / np.linalg.norm(v), v)
+    np.testing.assert_allclose(found.dv, direct, **close)
+    np.testing.assert_allclose(found.dg, v / np.linalg.norm(v))
+
+
+@pytest.mark.parametrize("n", [3, 4, 16])
+def test_ranks_and_singular_values(n):
+    x = 2 + np.random.default_rng(n).standard_normal(n)
+    values, rank = jacobians.spectrum(jacobians.layer_norm_jacobian(x, eps=0.0))
+    assert rank == n - 2
+    np.testing.assert_allclose(values[: n - 2], 1 / x.std(), rtol=1e-12)
+    values, rank = jacobians.spectrum(jacobians.rms_norm_jacobian(x, eps=0.0))
+    assert rank == n - 1
+    np.testing.assert_allclose(values[: n - 1], 1 / np.sqrt((x**2).mean()), rtol=1e-12)
+    values, rank = jacobians.spectrum(jacobians.weight_norm_jacobian(x, -3.0).dv)
+    assert rank == n - 1
+    np.testing.assert_allclose(values[: n - 1], 3 / np.linalg.norm(x), rtol=1e-12)
+    block = jacobians.batch_norm_jacobian(x[:, None], eps=0.0)[0]
+    assert jacobians.spectrum(block).rank == n - 2
+
+
+def test_lost_directions_and_what_eps_leaves_of_one():
+    x = np.random.default_rng(9).standard_normal(16)
+    x_hat = (x - x.mean()) / x.std()
+    exact = jacobians.layer_norm_jacobian(x, eps=0.0)
+    np.testing.assert_allclose(exact @ np.ones(16), 0, atol=1e-14)
+    np.testing.assert_allclose(exact @ x_hat, 0, atol=1e-14)
+    projector = x.std() * exact
+    np.testing.assert_allclose(projector @ projector, projector, atol=1e-14)
+    eps = 0.25
+    soft = jacobians.layer_norm_jacobian(x, eps=eps)
+    left = eps / (x.var() + eps) / np.sqrt(x.var() + eps)
+    np.testing.assert_allclose(soft @ x_hat, left * x_hat, rtol=1e-12)
+    assert jacobians.spectrum(soft).rank == 15
+
+
+def test_a_batch_of_two_passes_no_gradient():
+    blocks = jacobians.batch_norm_jacobian(np.array([[1.0, 5.0], [4.0, 2.0]]), eps=0.0)
+    np.testing.assert_allclose(blocks, 0, atol=1e-15)
+
+
+# --- folding ---------------------------------------------------------------
+
+
+def batch_norm_at_inference(x, mean, var, gamma, beta, eps, axis):
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    scale = (gamma / np.sqrt(var + eps)).reshape(shape)
+    return (x - mean.reshape(shape)) * scale + beta.reshape(shape)
+
+
+def random_statistics(rng, n):
+    mean, gamma, beta = rng.standard_normal((3, n))
+    return mean, rng.uniform(0.2, 3, n), gamma, beta
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_batch_norm_folds_into_the_linear_map_before_and_after(seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 4), 4))
+    statistics = random_statistics(rng, 4)
+    expected = batch_norm_at_inference(x @ w + b, *statistics, 1e-5, 1)
+    w2, b2 = folding.fold_batch_norm_into_previous(w, b, *statistics)
+    np.testing.assert_allclose(x @ w2 + b2, expected, rtol=1e-12, atol=1e-13)
+    statistics = random_statistics(rng, 6)
+    expected = batch_norm_at_inference(x, *statistics, 1e-5, 1) @ w + b
+    w2, b2 = folding.fold_batch_norm_into_next(w, b, *statistics)
+    np.testing.assert_allclose(x @ w2 + b2, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_batch_norm_folds_into_convolutions_except_forward_at_padded_borders(seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.standard_normal(s) for s in ((2, 3, 6, 7), (4, 3, 3, 3), 4))
+    statistics = random_statistics(rng, 4)
+    plain = folding.conv2d(x, w, b, padding=1)
+    expected = batch_norm_at_inference(plain, *statistics, 1e-5, 1)
+    found = folding.fold_batch_norm_into_previous(w, b, *statistics)
+    close = {"rtol": 1e-11, "atol": 1e-12}
+    np.testing.assert_allclose(folding.conv2d(x, *found, padding=1), expected, **close)
+
+    statistics = random_statistics(rng, 3)
+    normalized = batch_norm_at_inference(x, *statistics, 1e-5, 1)
+    found = folding.fold_batch_norm_into_next(w, b, *statistics)
+    np.testing.assert_allclose(
+        folding.conv2d(x, *found), folding.conv2d(normalized, w, b), **close
+    )
+    expected = folding.conv2d(normalized, w, b, padding=1)
+    folded = folding.conv2d(x, *found, padding=1)
+    inner = np.s_[:, :, 1:-1, 1:-1]
+    np.testing.assert_allclose(folded[inner], expected[inner], **close)
+    assert np.abs(folded - expected).max() > 0.1
+
+
+def test_convolution_against_loops():
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s) for s in ((2, 3, 5, 4), (2, 3, 3, 2), 2))
+    y = folding.conv2d(x, w, b, padding=1)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    assert y.shape == (2, 2, 5, 5)
+    for n, o, i, j in np.ndindex(y.shape):
+        window = padded[n, :, i : i + 3, j : j + 2]
+        assert np.isclose(y[n, o, i, j], (window * w[o]).sum() + b[o])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_layer_norm_folds_into_the_next_map_and_reads_can_be_centred(seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 4), 4))
+    gamma, beta = rng.standard_normal((2, 6))
+    expected = layer_norm(x, gamma, beta)[0] @ w + b
+    w2, b2 = folding.fold_layer_norm(w, b, gamma, beta)
+    x_hat = layer_norm(x)[0]
+    np.testing.assert_allclose(x_hat @ w2 + b2, expected, rtol=1e-11, atol=1e-12)
+    centred = folding.centre_reading_weights(w2)
+    np.testing.assert_allclose(centred.sum(axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose(x_hat @ centred + b2, expected, rtol=1e-11, atol=1e-12)
+    # Only what sums to 0 may be read so: RMS norm's output does not.
+    r_hat = rms_norm(x + 1)[0]
+    assert np.abs(r_hat @ centred - r_hat @ w2).max() > 0.1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_centred_writes_make_layer_norm_rms_norm(seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 5), 5))
+    written = np.tanh(x) @ w + b
+    w2, b2 = folding.centre_writing_weights(w, b)
+    centred = np.tanh(x) @ w2 + b2
+    np.testing.assert_allclose(centred.mean(axis=-1), 0, atol=1e-15)
+    np.testing.assert_allclose(
+        rms_norm(centred)[0], layer_norm(written)[0], rtol=1e-11, atol=1e-12
+    )
+    assert residual_stream.centre_stream(rng=seed).relative_error < 1e-12
+    assert residual_stream.centre_stream(rng=seed, eps=0.5).relative_error < 1e-12
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pre_norm_folds_and_post_norm_does_not(seed):
+    assert residual_stream.fold_stream("pre", rng=seed).relative_error < 1e-12
+    errors = [
+        residual_stream.fold_stream("post", spread=spread, rng=seed).relative_error
+        for spread in (0.0, 0.05, 0.5)
+    ]
+    assert errors[0] == 0  # nothing to fold
+    assert 1e-3 < errors[1] < errors[2] and errors[2] > 0.1
+    single = residual_stream.fold_stream("post", depth=1, rng=seed)
+    assert single.relative_error == 0  # no next map to fold into
+
+
+# --- keys ------------------------------------------------------------------
+
+
+def winners_of_a_sweep(points, n_angles=20000):
+    angles = np.linspace(0, 2 * np.pi, n_angles, endpoint=False)
+    queries = np.stack([np.cos(angles), np.sin(angles)])
+    return set(np.argmax(points @ queries, axis=0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_selectable_keys_are_those_that_some_query_selects(seed):
+    points = np.random.default_rng(seed).standard_normal((3 + 4 * seed, 2))
+    found = set(np.flatnonzero(keys.selectable_in_plane(points)))
+    swept = winners_of_a_sweep(points)
+    assert swept <= found
+    # A sweep may step over a corner that is almost flat, never invent one.
+    assert len(found - swept) <= 1
+
+
+def test_hull_of_collinear_equal_and_few_points():
+    line = np.array([[0.0, 0], [1, 1], [2, 2], [3, 3]])
+    assert set(keys.convex_hull(line)) == {0, 3}
+    assert list(keys.convex_hull(np.zeros((3, 2)))) in ([0], [1], [2])
+    assert not keys.selectable_in_plane(np.ones((3, 2))).any()
+    assert keys.selectable_in_plane(np.array([[1.0, 2.0]])).all()
+    square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0], [0, 0]])
+    assert list(keys.selectable_in_plane(square)) == [0, 1, 1, 1, 0, 0]
+    corners = square[keys.convex_hull(square)]
+    a, b = corners, np.roll(corners, -1, axis=0)
+    assert (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2 == 1  # counter-clockwise
+
+
+def test_normalized_keys_are_all_selectable_and_raw_ones_are_not():
+    fractions = []
+    for seed in range(30, 40):
+        found = keys.select_keys(10, rng=seed)
+        assert found.rms_selectable.all() and found.layer_selectable.all()
+        assert keys.selectable_in_plane(found.rms).all()
+        np.testing.assert_allclose(np.linalg.norm(found.layer, axis=1), np.sqrt(3))
+        fractions.append(1 - found.raw_selectable.mean())
+    assert 0.3 < np.mean(fractions) < 0.6
+
+
+def test_every_key_wins_with_itself_as_query_in_many_dimensions():
+    rng = np.random.default_rng(8)
+    raw = rng.standard_normal((200, 8))
+    assert (keys.own_query_margin(raw) < 0).any()
+    normalized = geometry.projection_steps(raw, eps=0.0).scaled
+    assert (keys.own_query_margin(normalized) > 0).all()
+
+
+# --- bad input -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: geometry.centring_matrix(0), ValueError, "n must be at least 1"),
+        (lambda: geometry.project_on_plane([1, 2]), TypeError, "floating-point"),
+        (lambda: geometry.project_on_plane(np.array([1.0, np.nan])), ValueError, "NaN"),
+        (lambda: geometry.project_on_plane(np.ones((2, 0))), ValueError, "empty"),
+        (lambda: geometry.project_on_plane(np.array(1.0)), ValueError, "1 axis"),
+        (
+            lambda: geometry.projection_steps(np.ones((2, 3)), np.ones(2)),
+            ValueError,
+            r"gamma must have shape \(3,\)",
+        ),
+        (
+            lambda: geometry.projection_steps(np.ones((2, 3)), norm="batch"),
+            ValueError,
+            "'layer', 'rms'",
+        ),
+        (
+            lambda: geometry.project_on_sphere(np.ones((2, 1)), ddof=1),
+            ValueError,
+            "ddof",
+        ),
+        (lambda: geometry.normalized_length(-1.0, 3), ValueError, "var"),
+        (lambda: geometry.concentration([1]), ValueError, "sizes"),
+        (lambda: geometry.concentration([3], rng=None), TypeError, "rng"),
+        (lambda: geometry.rms_norm_parts(np.zeros((1, 3))), ValueError, "zero vector"),
+        (
+            lambda: jacobians.layer_norm_jacobian(np.ones(3), eps=0.0),
+            ValueError,
+            "eps above 0",
+        ),
+        (
+            lambda: jacobians.batch_norm_jacobian(np.ones((1, 3))),
+            ValueError,
+            "at least 2 samples",
+        ),
+        (
+            lambda: jacobians.weight_norm_jacobian(np.zeros(3), 1.0),
+            ValueError,
+            "zero vector",
+        ),
+        (lambda: keys.convex_hull(np.ones((4, 3))), ValueError, r"\(K, 2\)"),
+        (lambda: keys.own_query_margin(np.ones((1, 3))), ValueError, "2 keys"),
+        (
+            lambda: folding.conv2d(np.ones((1, 2, 3, 3)), np.ones((1, 3, 2, 2))),
+            ValueError,
+            "input channels",
+        ),
+        (
+            lambda: folding.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))),
+            ValueError,
+            "raise padding",
+        ),
+        (
+            lambda: folding.fold_batch_norm_into_previous(
+                np.ones((2, 3)), None, np.ones(2), np.ones(3)
+            ),
+            ValueError,
+            r"running_mean must have shape \(3,\)",
+        ),
+        (
+            lambda: folding.fold_batch_norm_into_next(
+                np.ones((2, 3)), None, np.ones(2), -np.ones(2)
+            ),
+            ValueError,
+            "running_var",
+        ),
+        (lambda: residual_stream.fold_stream("mid"), ValueError, "position"),
+        (lambda: residual_stream.random_blocks(0, 4), ValueError, "depth"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
