@@ -1,0 +1,354 @@
+"""Data for the notebooks: real digits, toy clouds, regression, padded sequences.
+
+Everything is read from the package or drawn from the ``rng`` that is passed in;
+nothing is downloaded.
+"""
+
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "Digits",
+    "Sequences",
+    "bimodal",
+    "digits_split",
+    "linear_teacher",
+    "load_digits",
+    "padded_sequences",
+    "skewed",
+    "uniform",
+    "with_outlier",
+]
+
+TEST_SIZE = 360
+
+
+class Digits(NamedTuple):
+    """Digits cut into a training and a test part.
+
+    Attributes
+    ----------
+    x_train, x_test : ndarray of shape (1437, 64) and (360, 64)
+        Pixels, one image per row, row by row from the top left.
+    y_train, y_test : ndarray of int, of shape (1437,) and (360,)
+        The digit shown, 0 to 9.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+class Sequences(NamedTuple):
+    """Sequences of unequal length in one array.
+
+    Attributes
+    ----------
+    x : ndarray of shape (N, T, D)
+        The values; 0 where the mask is False (padding).
+    mask : ndarray of bool, of shape (N, T)
+        True where a sequence has a value.
+    lengths : ndarray of int, of shape (N,)
+        The number of values of each sequence, 1 to T.
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    lengths: np.ndarray
+
+
+def load_digits(dtype=np.float64):
+    """Load the 1,797 handwritten digits of 8 x 8 pixels.
+
+    Parameters
+    ----------
+    dtype : dtype, default float64
+        Floating-point type of the pixels.
+
+    Returns
+    -------
+    x : ndarray of shape (1797, 64)
+        Pixels divided by 16, so from 0 (paper) to 1 (ink).
+    labels : ndarray of int, of shape (1797,)
+        The digit shown, 0 to 9.
+
+    References
+    ----------
+    E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten
+    Digits, UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
+    (the test part of that data set; see ``normlib/data/digits.txt``).
+
+    Examples
+    --------
+    >>> x, labels = load_digits()
+    >>> x.shape, float(x.max()), labels[:4].tolist()
+    ((1797, 64), 1.0, [0, 1, 2, 3])
+    """
+    source = resources.files("normlib") / "data" / "digits.npz"
+    with source.open("rb") as file, np.load(file) as stored:
+        x = stored["pixels"].astype(dtype) / np.asarray(16, dtype=dtype)
+        labels = stored["labels"].astype(np.intp)
+    return x, labels
+
+
+def digits_split(rng, standardized=False, dtype=np.float64):
+    """Cut the digits at random into 1,437 to train on and 360 to test on.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Decides which images are held out.
+    standardized : bool, default False
+        If True, subtract from each pixel its mean over the training images and
+        divide by its standard deviation plus 0.1. The 0.1 keeps pixels that
+        are nearly always 0 from being blown up. The test images use the
+        statistics of the training images, as an unseen image must.
+    dtype : dtype, default float64
+        Floating-point type of the pixels.
+
+    Returns
+    -------
+    Digits
+        ``x_train, y_train, x_test, y_test``.
+
+    Examples
+    --------
+    >>> digits = digits_split(np.random.default_rng(0), standardized=True)
+    >>> digits.x_train.shape, digits.x_test.shape
+    ((1437, 64), (360, 64))
+    >>> bool(abs(digits.x_train.mean(axis=0)).max() < 1e-12)
+    True
+    """
+    _check_rng(rng)
+    x, labels = load_digits(dtype)
+    order = rng.permutation(len(x))
+    test, train = order[:TEST_SIZE], order[TEST_SIZE:]
+    x_train, x_test = x[train], x[test]
+    if standardized:
+        mean, scale = x_train.mean(axis=0), x_train.std(axis=0) + 0.1
+        x_train, x_test = (x_train - mean) / scale, (x_test - mean) / scale
+        x_train, x_test = x_train.astype(dtype), x_test.astype(dtype)
+    return Digits(x_train, labels[train], x_test, labels[test])
+
+
+def uniform(n, rng, low=0.0, high=10.0):
+    """Draw values spread evenly between two limits.
+
+    Parameters
+    ----------
+    n : int
+        Number of values, at least 1.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    low, high : float, default 0 and 10
+        The limits, ``low < high``.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The values.
+
+    Examples
+    --------
+    >>> x = uniform(1000, np.random.default_rng(0))
+    >>> bool(0 <= x.min() and x.max() < 10)
+    True
+    """
+    _check_draw(n, rng)
+    if not low < high:
+        raise ValueError(
+            f"low must be below high, got low={low} and high={high}; swap them"
+        )
+    return rng.uniform(low, high, n)
+
+
+def skewed(n, rng, scale=2.0):
+    """Draw values of an exponential distribution: many small, few large.
+
+    Parameters
+    ----------
+    n : int
+        Number of values, at least 1.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    scale : float, default 2
+        Mean (and standard deviation) of the distribution, above 0.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The values, all positive.
+
+    Examples
+    --------
+    >>> x = skewed(1000, np.random.default_rng(0))
+    >>> bool(np.median(x) < x.mean())
+    True
+    """
+    _check_draw(n, rng)
+    if not scale > 0:
+        raise ValueError(f"scale must be above 0, got {scale}; try 2.0")
+    return rng.exponential(scale, n)
+
+
+def bimodal(n, rng, distance=6.0):
+    """Draw values that gather around two centres, half around each.
+
+    Parameters
+    ----------
+    n : int
+        Number of values, at least 1.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    distance : float, default 6
+        Distance of the centres in standard deviations of one group, 0 or more.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The values, around ``5 - distance / 2`` and ``5 + distance / 2``.
+
+    Examples
+    --------
+    >>> x = bimodal(1000, np.random.default_rng(0))
+    >>> bool(np.mean(abs(x - 5) < 1) < 0.05)    # almost none in the middle
+    True
+    """
+    _check_draw(n, rng)
+    if not distance >= 0:
+        raise ValueError(f"distance must be 0 or more, got {distance}; try 6.0")
+    centre = rng.permutation(n) % 2 - 0.5
+    return 5 + distance * centre + rng.normal(size=n)
+
+
+def with_outlier(n, rng, strength=10.0):
+    """Draw Gaussian values, one of them moved far out.
+
+    Parameters
+    ----------
+    n : int
+        Number of values, at least 2.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    strength : float, default 10
+        How far the outlier, which is the last value, lies above the mean of
+        the distribution, in its standard deviations.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The values, of mean 5 and standard deviation 1 apart from the outlier.
+        The others do not depend on ``strength``, so a slider moves one point.
+
+    Examples
+    --------
+    >>> x = with_outlier(100, np.random.default_rng(0), strength=20)
+    >>> float(x[-1]), bool(x[:-1].max() < 10)
+    (25.0, True)
+    """
+    _check_draw(n, rng, least=2)
+    if not np.isfinite(strength):
+        raise ValueError(f"strength must be finite, got {strength}; try 10.0")
+    x = 5 + rng.normal(size=n)
+    x[-1] = 5 + strength
+    return x
+
+
+def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
+    """Draw a regression task that a deep linear network can solve.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    n : int, default 256
+        Number of cases, at least 1.
+    n_in, n_out : int, default 16 and 10
+        Inputs and outputs of the teacher, at least 1.
+    noise : float, default 0.1
+        Standard deviation of the noise on the targets, 0 or more.
+
+    Returns
+    -------
+    x : ndarray of shape (n, n_in)
+        Standard Gaussian inputs.
+    y : ndarray of shape (n, n_out)
+        ``x @ A`` plus noise, with a teacher ``A ~ N(0, 1 / n_in)``.
+
+    References
+    ----------
+    S. Santurkar, D. Tsipras, A. Ilyas and A. Madry (2018), How Does Batch
+    Normalization Help Optimization?, arXiv:1805.11604, section 2.2: the deep
+    linear network is trained on data of this kind.
+
+    Examples
+    --------
+    >>> x, y = linear_teacher(np.random.default_rng(0))
+    >>> x.shape, y.shape
+    ((256, 16), (256, 10))
+    """
+    _check_draw(min(n, n_in, n_out), rng)
+    if not noise >= 0:
+        raise ValueError(f"noise must be 0 or more, got {noise}; try 0.1")
+    x = rng.normal(size=(n, n_in))
+    teacher = rng.normal(size=(n_in, n_out)) / np.sqrt(n_in)
+    return x, x @ teacher + noise * rng.normal(size=(n, n_out))
+
+
+def padded_sequences(n, rng, length=20, features=4, shortest=1):
+    """Draw sequences of unequal length, padded with zeros to the same length.
+
+    Parameters
+    ----------
+    n : int
+        Number of sequences, at least 1.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    length : int, default 20
+        Longest length T; the first sequence has it.
+    features : int, default 4
+        Values per position, at least 1.
+    shortest : int, default 1
+        Shortest length, 1 to ``length``. Lengths are uniform in between, so
+        ever fewer sequences reach a late position.
+
+    Returns
+    -------
+    Sequences
+        ``x`` (n, length, features), ``mask`` (n, length), ``lengths`` (n,).
+        The values have mean 3 and standard deviation 1, so that padding with 0
+        can be told from data.
+
+    Examples
+    --------
+    >>> x, mask, lengths = padded_sequences(8, np.random.default_rng(0), length=5)
+    >>> x.shape, bool((mask.sum(axis=1) == lengths).all()), bool((x[~mask] == 0).all())
+    ((8, 5, 4), True, True)
+    """
+    _check_draw(min(n, features), rng)
+    if not 1 <= shortest <= length:
+        raise ValueError(
+            f"shortest must be between 1 and length={length}, got {shortest}"
+        )
+    lengths = rng.integers(shortest, length + 1, n)
+    lengths[0] = length
+    mask = np.arange(length) < lengths[:, None]
+    x = 3 + rng.normal(size=(n, length, features))
+    return Sequences(np.where(mask[..., None], x, 0.0), mask, lengths)
+
+
+def _check_rng(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
+            "write np.random.default_rng(0)"
+        )
+
+
+def _check_draw(n, rng, least=1):
+    _check_rng(rng)
+    if n < least:
+        raise ValueError(f"sizes must be at least {least}, got {n}")

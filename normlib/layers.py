@@ -1,0 +1,337 @@
+"""Layers of a small network, and the network itself.
+
+A layer has ``forward(x)``, which keeps what ``backward(dy)`` needs, and
+``backward(dy)``, which writes the gradients of its parameters and returns the
+gradient of its input. A network puts the parameters of all its layers into one
+flat array, so that a step of gradient descent is one line and a copy of the
+network's state is one copy.
+
+Shapes. ``x`` is ``(N, D)``; layers that act on the last axis also take
+``(N, T, D)``. A network built with ``networks=K`` is K networks of one shape,
+computed at once: ``x`` is ``(N, D)``, the same data for all, or ``(K, N, D)``,
+and the outputs are ``(K, N, D)``.
+"""
+
+import numpy as np
+
+from normlib._arguments import integer
+
+__all__ = [
+    "Layer",
+    "Linear",
+    "ReLU",
+    "Residual",
+    "Sigmoid",
+    "Tanh",
+    "WeightNormLinear",
+    "initial_weights",
+]
+
+INITS = ("he", "glorot", "lecun", "orthogonal")
+
+
+def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
+    """Draw the weights of a linear map.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    n_in, n_out : int
+        Number of inputs and outputs, at least 1.
+    init : {"he", "glorot", "lecun", "orthogonal"} or float, default "he"
+        Name of the initialisation, or the standard deviation itself.
+    gain : float, default 1
+        Factor on the weights.
+
+    Returns
+    -------
+    ndarray of shape (n_in, n_out)
+        Weights, to be used as ``x @ weights``.
+
+    Notes
+    -----
+    Gaussian of mean 0 and variance ``2 / n_in`` (he), ``2 / (n_in + n_out)``
+    (glorot) or ``1 / n_in`` (lecun). Orthogonal: the rows or the columns,
+    whichever are fewer, are orthonormal.
+
+    References
+    ----------
+    K. He et al. (2015), arXiv:1502.01852, equation 10. X. Glorot and Y. Bengio
+    (2010), Understanding the difficulty of training deep feedforward neural
+    networks, equation 12. Y. LeCun et al. (1998), Efficient BackProp, equation
+    16. A. Saxe et al. (2013), arXiv:1312.6120 (orthogonal).
+
+    Examples
+    --------
+    >>> w = initial_weights(np.random.default_rng(0), 50, 50, "orthogonal")
+    >>> bool(np.allclose(w.T @ w, np.eye(50)))
+    True
+    """
+    n_in, n_out = integer("n_in", n_in), integer("n_out", n_out)
+    variances = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}
+    if init == "orthogonal":
+        q, r = np.linalg.qr(rng.normal(size=(max(n_in, n_out), min(n_in, n_out))))
+        q = q * np.sign(np.diag(r))  # without it QR favours some directions
+        return gain * (q if n_in >= n_out else q.T)
+    if isinstance(init, str):
+        if init not in variances:
+            raise ValueError(
+                f"init must be one of {', '.join(INITS)} or a standard deviation, "
+                f"got {init!r}"
+            )
+        std = np.sqrt(variances[init])
+    else:
+        std = float(init)
+        if not (0 <= std < np.inf):
+            raise ValueError(f"init as a standard deviation must be >= 0, got {init}")
+    return gain * std * rng.normal(size=(n_in, n_out))
+
+
+class Layer:
+    """One step of a network.
+
+    Attributes
+    ----------
+    params, grads : dict of str to ndarray
+        Parameters and, after ``backward``, their gradients. Inside a network
+        these are views into its flat arrays: write ``params["weight"][...] =``.
+    buffers : dict of str to ndarray
+        What is kept but not trained (running statistics).
+    trainable : bool
+        If False, gradient descent leaves the parameters alone.
+    networks : None or int
+        K if the parameters have a leading axis of K networks.
+    children : tuple of Layer
+        Layers inside this one.
+    """
+
+    children = ()
+    networks = None
+
+    def __init__(self, **params):
+        self.trainable = True
+        self.params = params
+        self.grads = {name: np.zeros_like(p) for name, p in params.items()}
+        self.buffers = {}
+
+    def forward(self, x):
+        """Return the output for the input ``x``."""
+        raise NotImplementedError
+
+    def backward(self, dy):
+        """Return the gradient of the input, and fill ``grads``."""
+        raise NotImplementedError
+
+    def __repr__(self):
+        sizes = ", ".join(f"{n}{p.shape}" for n, p in self.params.items())
+        return f"{type(self).__name__}({sizes})"
+
+
+class Linear(Layer):
+    """Linear map ``y = x @ weight + bias``.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of inputs and outputs.
+    bias : bool, default True
+        Whether there is a bias. A norm right after the layer makes it
+        redundant.
+    init, gain : see :func:`initial_weights`
+        How the weights are drawn. The bias starts at 0.
+    rng : numpy.random.Generator, optional
+        Source of the random numbers, default ``default_rng(0)``.
+    """
+
+    def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
+        rng = np.random.default_rng(0) if rng is None else rng
+        params = {"weight": initial_weights(rng, n_in, n_out, init, gain)}
+        if bias:
+            params["bias"] = np.zeros(n_out)
+        super().__init__(**params)
+
+    def forward(self, x):
+        """Return ``x @ weight + bias``."""
+        weight = self.params["weight"]
+        check_features(x, weight.shape[-2], "Linear")
+        self.x = x
+        return self.add_bias(x @ weight)
+
+    def backward(self, dy):
+        """Return ``dy @ weight.T``."""
+        dx = dy @ self.params["weight"].mT
+        self.weight_gradient(dy, out=self.grads["weight"])
+        return dx
+
+    def add_bias(self, y):
+        """Add the bias, if there is one, in place."""
+        if "bias" in self.params:
+            y += self.params["bias"][..., None, :]
+        return y
+
+    def weight_gradient(self, dy, out=None):
+        """Return ``x.T @ dy``, and write the gradient of the bias."""
+        x = self.x
+        if self.networks is None and x.ndim > 2:  # positions count as cases
+            x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        if "bias" in self.params:
+            np.sum(dy, axis=-2, out=self.grads["bias"])
+        return np.matmul(x.mT, dy, out=out)
+
+
+class WeightNormLinear(Linear):
+    """Linear map whose weights are a length times a direction, ``g * v / ||v||``.
+
+    Parameters
+    ----------
+    n_in, n_out, bias, init, gain, rng : see :class:`Linear`
+        ``v`` is drawn as the weights of a linear map; ``g`` starts at the
+        length of ``v``, so that the map starts as that linear map.
+
+    References
+    ----------
+    T. Salimans and D. Kingma (2016), arXiv:1602.07868, equations 2 and 3.
+    """
+
+    def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
+        rng = np.random.default_rng(0) if rng is None else rng
+        v = initial_weights(rng, n_in, n_out, init, gain)
+        params = {"v": v, "g": np.sqrt((v * v).sum(axis=0))}
+        if bias:
+            params["bias"] = np.zeros(n_out)
+        Layer.__init__(self, **params)
+
+    def forward(self, x):
+        """Return ``x @ (g * v / ||v||) + bias``, one length per output."""
+        v, g = self.params["v"], self.params["g"]
+        check_features(x, v.shape[-2], "WeightNormLinear")
+        self.x = x
+        self.length = np.sqrt((v * v).sum(axis=-2, keepdims=True))
+        self.direction = v / self.length
+        self.weight = g[..., None, :] * self.direction
+        return self.add_bias(x @ self.weight)
+
+    def backward(self, dy):
+        """Return the gradient of the input; that of v is orthogonal to v."""
+        dx = dy @ self.weight.mT
+        dweight = self.weight_gradient(dy)
+        dg = (dweight * self.direction).sum(axis=-2, keepdims=True)
+        scale = self.params["g"][..., None, :] / self.length
+        self.grads["g"][...] = dg[..., 0, :]
+        self.grads["v"][...] = scale * (dweight - dg * self.direction)
+        return dx
+
+
+class Sigmoid(Layer):
+    """Logistic function ``1 / (1 + exp(-x))``, safe for any ``x``."""
+
+    def forward(self, x):
+        """Return ``1 / (1 + exp(-x))``."""
+        with np.errstate(over="ignore"):  # exp = inf gives 0, the right limit
+            y = np.exp(-x)
+        y += 1
+        self.y = np.reciprocal(y, out=y)
+        return y
+
+    def backward(self, dy):
+        """Return ``dy * y * (1 - y)``."""
+        dx = 1 - self.y
+        dx *= self.y
+        dx *= dy
+        return dx
+
+
+class Tanh(Layer):
+    """Hyperbolic tangent."""
+
+    def forward(self, x):
+        """Return ``tanh(x)``."""
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        """Return ``dy * (1 - y**2)``."""
+        dx = self.y * self.y
+        np.subtract(1, dx, out=dx)
+        dx *= dy
+        return dx
+
+
+class ReLU(Layer):
+    """Rectifier ``max(x, 0)``; its slope at 0 is taken as 0."""
+
+    def forward(self, x):
+        """Return ``max(x, 0)``."""
+        self.y = np.maximum(x, 0)
+        return self.y
+
+    def backward(self, dy):
+        """Return ``dy`` where the input was above 0."""
+        return dy * (self.y > 0)
+
+
+class Residual(Layer):
+    """Add a branch to its own input: ``x + F(x)``, with a norm before or after.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The branch F.
+    norm : Layer, optional
+        A norm layer.
+    position : {"pre", "post"}, default "pre"
+        ``x + F(norm(x))`` or ``norm(x + F(x))``.
+
+    References
+    ----------
+    R. Xiong et al. (2020), On Layer Normalization in the Transformer
+    Architecture, arXiv:2002.04745, figure 1.
+    """
+
+    def __init__(self, layers, norm=None, position="pre"):
+        super().__init__()
+        if position not in ("pre", "post"):
+            raise ValueError(f'position must be "pre" or "post", got {position!r}')
+        self.position = position
+        self.norm = norm
+        self.branch = list(layers)
+        pre = [norm] if norm is not None and position == "pre" else []
+        self.path = pre + self.branch
+        self.after = [norm] if norm is not None and position == "post" else []
+        self.children = tuple(self.path + self.after)
+
+    def forward(self, x):
+        """Return ``x + F(norm(x))`` or ``norm(x + F(x))``."""
+        y = x
+        for layer in self.path:
+            y = layer.forward(y)
+        if y.shape[-1] != x.shape[-1]:
+            raise ValueError(
+                f"the branch of a residual block must keep the width of its input: "
+                f"it gave {y.shape[-1]} features for {x.shape[-1]}"
+            )
+        y = x + y
+        for layer in self.after:
+            y = layer.forward(y)
+        return y
+
+    def backward(self, dy):
+        """Return the gradient of the input, the sum over both ways."""
+        for layer in self.after:
+            dy = layer.backward(dy)
+        dx = dy
+        for layer in reversed(self.path):
+            dx = layer.backward(dx)
+        return dy + dx
+
+
+def check_features(x, expected, where):
+    """Raise a ValueError unless the last axis of ``x`` has ``expected`` entries."""
+    if x.ndim < 2 or x.shape[-1] != expected:
+        raise ValueError(
+            f"{where} expects x of shape (N, {expected}), got {x.shape}; "
+            "put the cases in rows and the features in columns"
+        )
+    if x.size == 0:
+        raise ValueError(f"{where} got an empty batch, x of shape {x.shape}")

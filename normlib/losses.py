@@ -1,0 +1,129 @@
+"""Losses: the mean over the cases, and its gradient."""
+
+import numpy as np
+
+__all__ = ["half_squared_error", "softmax", "softmax_cross_entropy"]
+
+
+def softmax(logits):
+    """Turn scores into probabilities along the last axis, without overflow.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (..., C)
+        Scores of C classes.
+
+    Returns
+    -------
+    ndarray of shape (..., C)
+        Positive numbers that sum to 1.
+
+    Examples
+    --------
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
+
+
+def softmax_cross_entropy(logits, labels):
+    """Return the mean cross-entropy of a softmax and its gradient.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N, C) or (K, N, C)
+        Scores of C classes for N cases; K networks at once have a leading axis.
+    labels : ndarray of int, of shape (N,) or (K, N)
+        The right class of each case, 0 to C - 1.
+
+    Returns
+    -------
+    loss : float or ndarray of shape (K,)
+        Mean over the cases of ``-log(p[label])``, in nats.
+    dlogits : ndarray of the shape of ``logits``
+        Its gradient, ``(p - one_hot) / N``.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a label is outside 0 to C - 1.
+    TypeError
+        If the labels are not integers.
+
+    Examples
+    --------
+    >>> loss, dlogits = softmax_cross_entropy(np.zeros((1, 2)), np.array([0]))
+    >>> round(float(loss), 4), dlogits
+    (0.6931, array([[-0.5,  0.5]]))
+    """
+    labels = check_labels(labels, logits)
+    rows = np.arange(labels.size), labels.ravel()
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    flat = shifted.reshape(-1, logits.shape[-1])
+    right = flat[rows].reshape(labels.shape)
+    p = np.exp(shifted)
+    total = p.sum(axis=-1, keepdims=True)
+    loss = (np.log(total[..., 0]) - right).mean(axis=-1)
+    p /= total
+    p.reshape(flat.shape)[rows] -= 1
+    p /= logits.shape[-2]
+    return loss, p
+
+
+def half_squared_error(outputs, targets):
+    """Return half the squared distance to the targets and its gradient.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (N, D) or (K, N, D)
+        What the network gave; K networks at once have a leading axis.
+    targets : ndarray of shape (N, D)
+        What it should give.
+
+    Returns
+    -------
+    loss : float or ndarray of shape (K,)
+        Mean over the cases of ``0.5 * ||output - target||**2``.
+    doutputs : ndarray of the shape of ``outputs``
+        Its gradient, ``(output - target) / N``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> half_squared_error(np.array([[3.0, 0.0]]), np.array([[0.0, 4.0]]))
+    (np.float64(12.5), array([[ 3., -4.]]))
+    """
+    if targets.shape[-2:] != outputs.shape[-2:]:
+        raise ValueError(
+            f"targets must have shape {outputs.shape[-2:]}, as the outputs, "
+            f"got {targets.shape}"
+        )
+    error = outputs - targets
+    loss = 0.5 * (error * error).sum(axis=-1).mean(axis=-1)
+    error /= outputs.shape[-2]
+    return loss, error
+
+
+def check_labels(labels, logits):
+    """Return the labels in the shape of the logits' cases, or raise."""
+    labels = np.asarray(labels)
+    cases, classes = logits.shape[:-1], logits.shape[-1]
+    if logits.ndim < 2 or labels.shape not in (cases, cases[-1:]) or not labels.size:
+        raise ValueError(
+            f"labels must have shape {cases[-1:]}, one per case of logits of shape "
+            f"{logits.shape}, got {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"labels must be between 0 and {classes - 1} for {classes} logits, got "
+            f"{labels.min()} to {labels.max()}"
+        )
+    return labels if labels.shape == cases else np.broadcast_to(labels, cases)

@@ -1,0 +1,313 @@
+"""A network: layers in a row, all parameters in one flat array."""
+
+from contextlib import contextmanager
+from copy import deepcopy
+
+import numpy as np
+
+from normlib._arguments import choice, integer
+from normlib.layers import Linear, ReLU, Sigmoid, Tanh, WeightNormLinear
+from normlib.norm_layers import BatchNorm, norm_layer
+
+__all__ = ["MODES", "Network", "mlp", "stack"]
+
+# name: (use_batch_statistics, update_running)
+MODES = {"train": (True, True), "eval": (False, False), "probe": (True, False)}
+ACTIVATIONS = {"linear": None, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+
+class Network:
+    """Layers in a row.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        First to last. The network takes over their parameters.
+    dtype : dtype, default float64
+        Floating-point type of the parameters; the input is converted to it.
+    networks : int, optional
+        K for K copies computed at once, each with its own parameters.
+
+    Attributes
+    ----------
+    params, grads : ndarray of shape (P,) or (K, P)
+        All parameters and, after ``backward``, their gradients. The arrays in
+        ``layer.params`` and ``layer.grads`` are views into them.
+    layers : list of Layer
+        The layers in a row; ``walk()`` also gives those inside others.
+    outputs, output_grads : list of ndarray
+        The output of every layer, after ``forward(x, record=True)``, and its
+        gradient, after ``backward(dout, record=True)``.
+    mode : {"train", "eval", "probe"}
+        The mode set last, at first "train".
+
+    Examples
+    --------
+    >>> net = Network([Linear(2, 3), ReLU(), Linear(3, 1)])
+    >>> net.forward(np.zeros((4, 2))).shape, net.params.shape
+    ((4, 1), (13,))
+    """
+
+    def __init__(self, layers, *, dtype=np.float64, networks=None):
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("a network needs at least 1 layer, got none")
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
+        self.networks = networks if networks is None else integer("networks", networks)
+        self.mode = "train"
+        self._gather()
+
+    def _gather(self):
+        """Move all parameters into one array and give the layers views of it."""
+        lead = () if self.networks is None else (self.networks,)
+        total = sum(
+            int(np.prod(self._own_shape(layer, value)))
+            for layer in self.walk()
+            for value in layer.params.values()
+        )
+        self.params = np.zeros(lead + (total,), self.dtype)
+        self.grads = np.zeros_like(self.params)
+        self.slices = {}  # (layer, name) -> where its entries are
+        start = 0
+        for layer in self.walk():
+            for name, value in layer.params.items():
+                shape = lead + self._own_shape(layer, value)
+                size = int(np.prod(shape[len(lead) :]))
+                part = slice(start, start + size)
+                self.slices[layer, name] = part
+                start += size
+                layer.params[name] = self.params[..., part].reshape(shape)
+                layer.grads[name] = self.grads[..., part].reshape(shape)
+                layer.params[name][...] = value
+            for name, value in layer.buffers.items():
+                shape = lead + self._own_shape(layer, value)
+                layer.buffers[name] = np.broadcast_to(value, shape).astype(self.dtype)
+            layer.networks = self.networks
+
+    @staticmethod
+    def _own_shape(layer, value):
+        return value.shape if layer.networks is None else value.shape[1:]
+
+    def __reduce__(self):
+        # copy.deepcopy and pickle would turn the views into separate arrays
+        return _rebuild, (self.layers, self.dtype, self.networks, self.mode)
+
+    def walk(self):
+        """Yield every layer, those inside other layers included."""
+        waiting = list(self.layers)
+        while waiting:
+            layer = waiting.pop(0)
+            yield layer
+            waiting[:0] = layer.children
+
+    def forward(self, x, record=False):
+        """Return the output for ``x`` of shape (N, D), or (K, N, D).
+
+        With ``record=True`` the list ``outputs`` keeps the output of each layer.
+        """
+        x = np.asarray(x, dtype=self.dtype)
+        outputs = []
+        for layer in self.layers:
+            x = layer.forward(x)
+            if record:
+                outputs.append(x)
+        if record:
+            self.outputs = outputs
+        return x
+
+    def backward(self, dout, record=False):
+        """Return the gradient of the input, and fill ``grads``.
+
+        With ``record=True`` the list ``output_grads`` keeps the gradient with
+        respect to the output of each layer, in the order of ``outputs``.
+        """
+        d = np.asarray(dout, dtype=self.dtype)
+        gradients = []
+        for layer in reversed(self.layers):
+            if record:
+                gradients.append(d)
+            d = layer.backward(d)
+        if record:
+            self.output_grads = gradients[::-1]
+        return d
+
+    def set_mode(self, mode):
+        """Set the switches of every batch norm, and return the network.
+
+        "train": normalize by the batch, update the running statistics.
+        "eval": normalize by the running statistics, leave them as they are.
+        "probe": normalize by the batch, leave the running statistics as they
+        are; for looking at the loss that training sees without a trace.
+        """
+        self.mode = choice("mode", mode, MODES)
+        for layer in self.batch_norms():
+            layer.use_batch_statistics, layer.update_running = MODES[mode]
+        return self
+
+    def train(self):
+        """Set the mode "train"."""
+        return self.set_mode("train")
+
+    def eval(self):
+        """Set the mode "eval"."""
+        return self.set_mode("eval")
+
+    @contextmanager
+    def in_mode(self, mode):
+        """Set a mode inside a ``with`` block, then put every switch back."""
+        before = self.mode, self._switches()
+        try:
+            yield self.set_mode(mode)
+        finally:
+            self.mode, switches = before
+            self._set_switches(switches)
+
+    def batch_norms(self):
+        """Return all batch norm layers, first to last."""
+        return [layer for layer in self.walk() if isinstance(layer, BatchNorm)]
+
+    def _switches(self):
+        return [
+            (bn.use_batch_statistics, bn.update_running) for bn in self.batch_norms()
+        ]
+
+    def _set_switches(self, switches):
+        for bn, (use, update) in zip(self.batch_norms(), switches, strict=True):
+            bn.use_batch_statistics, bn.update_running = use, update
+
+    def state(self):
+        """Return a copy of parameters, running statistics and switches."""
+        buffers = [{k: v.copy() for k, v in la.buffers.items()} for la in self.walk()]
+        trainable = [layer.trainable for layer in self.walk()]
+        return self.params.copy(), buffers, trainable, self.mode, self._switches()
+
+    def load(self, state):
+        """Put back what :meth:`state` returned, exactly; return the network."""
+        params, buffers, trainable, mode, switches = state
+        if params.shape != self.params.shape:
+            raise ValueError(
+                f"the state is of a network with parameters of shape {params.shape}, "
+                f"this one has {self.params.shape}; load it into a network of the "
+                "same layers"
+            )
+        self.params[...] = params
+        kept = zip(self.walk(), buffers, trainable, strict=True)
+        for layer, stored, layer.trainable in kept:
+            for name, value in stored.items():
+                layer.buffers[name][...] = value
+        self.mode = mode
+        self._set_switches(switches)
+        return self
+
+
+def mlp(
+    sizes,
+    *,
+    activation="relu",
+    norm=None,
+    init="he",
+    gain=1.0,
+    eps=1e-5,
+    bias=True,
+    rng=None,
+    dtype=np.float64,
+):
+    """Build a multilayer perceptron, the norm before each activation.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of units of each hidden layer, of outputs.
+    activation : {"linear", "relu", "tanh", "sigmoid"}, default "relu"
+        Activation of the hidden layers.
+    norm : {None, "batch", "layer", "rms", "group:8", "weight"}, default None
+        Norm of the pre-activations of the hidden layers (8 groups).
+    init : {"he", "glorot", "lecun", "orthogonal"} or float, default "he"
+        How weights are drawn, or their standard deviation.
+    gain : float, default 1
+        Factor on all weights.
+    eps : float, default 1e-5
+        Of the norm.
+    bias : bool, default True
+        Whether the hidden linear maps have a bias (the last one always does).
+    rng : numpy.random.Generator, optional
+        Source of the weights, default ``default_rng(0)``.
+    dtype : dtype, default float64
+        Floating-point type of the parameters.
+
+    Returns
+    -------
+    Network
+        Linear, norm, activation per hidden layer, then one linear map.
+
+    Examples
+    --------
+    >>> net = mlp([64, 100, 10], norm="batch", activation="sigmoid")
+    >>> [type(layer).__name__ for layer in net.layers]
+    ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
+    """
+    choice("activation", activation, ACTIVATIONS)
+    sizes = [integer("sizes", size) for size in sizes]
+    if len(sizes) < 2:
+        raise ValueError(
+            f"sizes must give at least the inputs and the outputs, got {sizes}; "
+            "write [64, 100, 10] for one hidden layer"
+        )
+    rng = np.random.default_rng(0) if rng is None else rng
+    linear = WeightNormLinear if norm == "weight" else Linear
+    layers = []
+    for n_in, n_out in zip(sizes[:-2], sizes[1:-1], strict=True):
+        layers.append(linear(n_in, n_out, bias, init=init, gain=gain, rng=rng))
+        if norm not in (None, "weight"):
+            layers.append(norm_layer(norm, n_out, eps=eps))
+        if ACTIVATIONS[activation] is not None:
+            layers.append(ACTIVATIONS[activation]())
+    layers.append(Linear(sizes[-2], sizes[-1], init=init, gain=gain, rng=rng))
+    return Network(layers, dtype=dtype)
+
+
+def stack(nets):
+    """Put K networks of one shape into one that computes them all at once.
+
+    Parameters
+    ----------
+    nets : sequence of Network
+        Networks of the same layers, such as ``mlp`` with different ``rng``.
+
+    Returns
+    -------
+    Network
+        With ``params`` of shape (K, P): the parameters of the K networks.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> many = stack([mlp([2, 3, 1], rng=rng) for _ in range(5)])
+    >>> many.forward(np.zeros((4, 2))).shape
+    (5, 4, 1)
+    """
+    nets = list(nets)
+    if not nets:
+        raise ValueError("stack needs at least 1 network, got none")
+    first = nets[0]
+    for net in nets:
+        if repr(net.layers) != repr(first.layers) or net.networks is not None:
+            raise ValueError(
+                "all networks must have the same layers, and be single; "
+                f"got {net.layers} after {first.layers}"
+            )
+    many = Network(deepcopy(first.layers), dtype=first.dtype, networks=len(nets))
+    for k, net in enumerate(nets):
+        many.params[k] = net.params
+        for layer, source in zip(many.walk(), net.walk(), strict=True):
+            for name, value in source.buffers.items():
+                layer.buffers[name][k] = value
+    return many.set_mode(first.mode)
+
+
+def _rebuild(layers, dtype, networks, mode):
+    net = Network(layers, dtype=dtype, networks=networks)
+    net.mode = mode
+    return net

@@ -1,0 +1,395 @@
+"""Every norm as a layer with parameters.
+
+All layers here do the same: normalize to ``x_hat``, then
+``y = gamma * x_hat + beta``. They differ only in which entries share a mean and
+a variance.
+
+The arithmetic is that of :mod:`normlib.norms` (a test holds them together)
+without its checks: in a network that diverges, NaN has to travel to the loss,
+where the training loop sees it and stops.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import integer, number
+from normlib.layers import Layer, check_features
+
+__all__ = [
+    "BatchNorm",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "RMSNorm",
+    "norm_layer",
+]
+
+
+class Stats(NamedTuple):
+    """Mean, variance (1/N) and 1/sqrt(var + eps), of x's shape with 1 for the axes."""
+
+    mean: np.ndarray
+    var: np.ndarray
+    inv_std: np.ndarray
+
+
+def standardize(x, axes, eps):
+    """Return ``(x - mean) / sqrt(var + eps)`` over some axes, and the statistics."""
+    mean = average(x, axes)
+    x_hat = x - mean
+    var = average(x_hat * x_hat, axes)
+    inv_std = inverse_root(var, eps)
+    x_hat *= inv_std
+    return x_hat, Stats(mean, var, inv_std)
+
+
+def standardize_backward(dx_hat, x_hat, inv_std, axes):
+    """Return the gradient of x, through its mean and variance too."""
+    dx = x_hat * -average(dx_hat * x_hat, axes)
+    dx += dx_hat
+    dx -= average(dx_hat, axes)
+    dx *= inv_std
+    return dx
+
+
+def average(x, axes):
+    """Return the mean over some axes, kept with length 1."""
+    total = np.add.reduce(x, axis=axes, keepdims=True)  # x.mean() is slower on 60x100
+    total *= total.size / x.size
+    return total
+
+
+def inverse_root(var, eps):
+    """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
+    std = np.sqrt(var + var.dtype.type(eps))
+    if eps > 0:
+        return 1 / std
+    return np.divide(1, std, out=np.zeros_like(std), where=std != 0)
+
+
+class Norm(Layer):
+    """Normalize, then scale by gamma and shift by beta, one of each per feature.
+
+    Parameters
+    ----------
+    n : int
+        Number of features D of ``(N, D)`` and ``(N, T, D)``, or of channels C
+        of ``(N, C, H, W)``.
+    eps : float, default 1e-5
+        Added to the variance, inside the root.
+    """
+
+    def __init__(self, n, *, eps=1e-5):
+        self.n = integer("n", n)
+        self.eps = number("eps", eps, minimum=0)
+        super().__init__(gamma=np.ones(n), beta=np.zeros(n))
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean and one variance."""
+        raise NotImplementedError
+
+    def normalize(self, x):
+        """Return ``x_hat`` and keep what its gradient needs."""
+        axes = self.statistics_axes(x.ndim)
+        x_hat, self.stats = standardize(x, axes, self.eps)
+        return x_hat
+
+    def normalize_backward(self, dx_hat):
+        """Return the gradient of the input, through mean and variance too."""
+        axes = self.statistics_axes(dx_hat.ndim)
+        return standardize_backward(dx_hat, self.x_hat, self.stats.inv_std, axes)
+
+    def forward(self, x):
+        """Return ``gamma * x_hat + beta``."""
+        self.check(x)
+        self.x_hat = self.normalize(x)
+        y = self.x_hat * self.per_feature("gamma", x.ndim)
+        if "beta" in self.params:
+            y += self.per_feature("beta", x.ndim)
+        return y
+
+    def backward(self, dy):
+        """Return the gradient of the input, and fill those of gamma and beta."""
+        axes = self.feature_axes(dy.ndim)
+        np.sum(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
+        if "beta" in self.params:
+            np.sum(dy, axis=axes, out=self.grads["beta"])
+        return self.normalize_backward(dy * self.per_feature("gamma", dy.ndim))
+
+    def check(self, x):
+        """Raise a ValueError if ``x`` does not have ``n`` features."""
+        if not self.images(x.ndim):
+            check_features(x, self.n, type(self).__name__)
+        elif x.shape[1] != self.n or x.size == 0:
+            raise ValueError(
+                f"{type(self).__name__} expects x of shape (N, {self.n}, H, W), "
+                f"got {x.shape}; axis 1 holds the channels"
+            )
+
+    def images(self, ndim):
+        """Say whether the input is ``(N, C, H, W)``."""
+        return ndim == 4 and self.networks is None
+
+    def feature_axes(self, ndim):
+        """Return the axes along which one gamma is shared."""
+        if self.networks is not None:
+            return (1,)
+        return {2: (0,), 3: (0, 1), 4: (0, 2, 3)}[ndim]
+
+    def per_feature(self, name, ndim):
+        """Return a parameter, or a buffer, in a shape that meets that of ``x``."""
+        values = self.params[name] if name in self.params else self.buffers[name]
+        if self.networks is not None:
+            return values[:, None, :]
+        return values[:, None, None] if self.images(ndim) else values
+
+
+class LayerNorm(Norm):
+    """Layer norm: one mean per case (per position of a sequence).
+
+    For ``(N, C, H, W)`` the mean is over C, H and W, the reading of Wu and He.
+
+    References
+    ----------
+    J. Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, equation 3.
+    """
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean and one variance."""
+        return (1, 2, 3) if self.images(ndim) else (ndim - 1,)
+
+
+class InstanceNorm(Norm):
+    """Instance norm: one mean per image and channel, ``(N, C, H, W)`` only.
+
+    References
+    ----------
+    D. Ulyanov, A. Vedaldi and V. Lempitsky (2016), arXiv:1607.08022.
+    """
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean and one variance."""
+        if not self.images(ndim):
+            raise ValueError(
+                f"InstanceNorm expects x of shape (N, {self.n}, H, W), got "
+                f"{ndim} axes; without positions each mean would be over one value"
+            )
+        return (2, 3)
+
+
+class GroupNorm(Norm):
+    """Group norm: one mean per case and group of neighbouring features.
+
+    Parameters
+    ----------
+    n : int
+        Number of features or channels.
+    num_groups : int
+        Number of groups, a divisor of ``n``.
+    eps : float, default 1e-5
+        Added to the variance, inside the root.
+
+    References
+    ----------
+    Y. Wu and K. He (2018), arXiv:1803.08494, equation 7.
+    """
+
+    def __init__(self, n, num_groups, *, eps=1e-5):
+        super().__init__(n, eps=eps)
+        self.num_groups = integer("num_groups", num_groups)
+        if n % num_groups:
+            fits = ", ".join(str(g) for g in range(1, n + 1) if n % g == 0)
+            raise ValueError(
+                f"num_groups must divide the {n} features, got {num_groups}; "
+                f"choose one of {fits}"
+            )
+
+    def grouped(self, x):
+        """Return ``x`` with the axis of features cut into groups."""
+        axis = 1 if self.images(x.ndim) else x.ndim - 1
+        shape = x.shape[:axis] + (self.num_groups, -1) + x.shape[axis + 1 :]
+        return x.reshape(shape)
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean, counted in the grouped array."""
+        return (2, 3, 4) if self.images(ndim) else (ndim,)
+
+    def normalize(self, x):
+        """Return ``x_hat`` and keep what its gradient needs."""
+        axes = self.statistics_axes(x.ndim)
+        self.grouped_hat, self.stats = standardize(self.grouped(x), axes, self.eps)
+        return self.grouped_hat.reshape(x.shape)
+
+    def normalize_backward(self, dx_hat):
+        """Return the gradient of the input, through mean and variance too."""
+        axes = self.statistics_axes(dx_hat.ndim)
+        dx = standardize_backward(
+            self.grouped(dx_hat), self.grouped_hat, self.stats.inv_std, axes
+        )
+        return dx.reshape(dx_hat.shape)
+
+
+class RMSNorm(Norm):
+    """RMS norm: divide each case by its root mean square; no mean, no beta.
+
+    References
+    ----------
+    B. Zhang and R. Sennrich (2019), arXiv:1910.07467, equation 4.
+    """
+
+    def __init__(self, n, *, eps=1e-5):
+        super().__init__(n, eps=eps)
+        del self.params["beta"], self.grads["beta"]
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean square."""
+        return (1, 2, 3) if self.images(ndim) else (ndim - 1,)
+
+    def normalize(self, x):
+        """Return ``x / rms(x)`` and keep what its gradient needs."""
+        mean_square = average(x * x, self.statistics_axes(x.ndim))
+        self.inv_rms = inverse_root(mean_square, self.eps)
+        return x * self.inv_rms
+
+    def normalize_backward(self, dx_hat):
+        """Return the gradient of the input, through the root mean square too."""
+        axes = self.statistics_axes(dx_hat.ndim)
+        dx = dx_hat - self.x_hat * average(dx_hat * self.x_hat, axes)
+        dx *= self.inv_rms
+        return dx
+
+
+class BatchNorm(Norm):
+    """Batch norm: one mean per feature, over the cases of the mini-batch.
+
+    Parameters
+    ----------
+    n : int
+        Number of features or channels.
+    eps : float, default 1e-5
+        Added to the variance, inside the root.
+    momentum : float, default 0.1
+        Weight of the new value in the running statistics, 0 to 1, as in
+        PyTorch: ``running = (1 - momentum) * running + momentum * batch``.
+
+    Attributes
+    ----------
+    trainable : bool
+        Switch 1. If False, gradient descent leaves gamma and beta alone.
+    use_batch_statistics : bool
+        Switch 2. True: normalize by the mini-batch. False: by the running
+        statistics, which are then constants for the gradient (switch 4,
+        ``use_running_statistics``, is its opposite).
+    update_running : bool
+        Switch 3. If True, each forward pass moves the running statistics.
+
+    Notes
+    -----
+    The mini-batch is normalized by its 1/N variance; the running variance
+    takes the 1/(N-1) variance, as in PyTorch. With switches 3 and 4 both on,
+    the batch is normalized by what the running statistics were before it came.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy (2015), arXiv:1502.03167, algorithms 1 and 2.
+    """
+
+    def __init__(self, n, *, eps=1e-5, momentum=0.1):
+        super().__init__(n, eps=eps)
+        self.momentum = number("momentum", momentum, minimum=0)
+        if momentum > 1:
+            raise ValueError(f"momentum must be between 0 and 1, got {momentum}")
+        self.use_batch_statistics = True
+        self.update_running = True
+        self.buffers = {"running_mean": np.zeros(n), "running_var": np.ones(n)}
+
+    @property
+    def use_running_statistics(self):
+        """Switch 4: normalize by the running statistics, not by the batch."""
+        return not self.use_batch_statistics
+
+    @use_running_statistics.setter
+    def use_running_statistics(self, value):
+        self.use_batch_statistics = not value
+
+    def statistics_axes(self, ndim):
+        """Return the axes of one mean and one variance."""
+        return self.feature_axes(ndim)
+
+    def normalize(self, x):
+        """Return ``x_hat`` by the statistics that the switches choose."""
+        if self.use_batch_statistics or self.update_running:
+            self.check_batch(x)
+            x_hat = super().normalize(x)
+        if not self.use_batch_statistics:
+            running_var = self.per_feature("running_var", x.ndim)
+            self.inv_std = inverse_root(running_var, self.eps)
+            x_hat = (x - self.per_feature("running_mean", x.ndim)) * self.inv_std
+        if self.update_running:
+            self.update(x.size // self.stats.mean.size)
+        return x_hat
+
+    def normalize_backward(self, dx_hat):
+        """Return the gradient of the input; running statistics are constants."""
+        if self.use_batch_statistics:
+            return super().normalize_backward(dx_hat)
+        return dx_hat * self.inv_std
+
+    def update(self, count):
+        """Move the running statistics towards those of a batch of ``count``."""
+        mean, var = self.buffers["running_mean"], self.buffers["running_var"]
+        batch_var = self.stats.var.reshape(var.shape) * (count / (count - 1))
+        mean += self.momentum * (self.stats.mean.reshape(mean.shape) - mean)
+        var += self.momentum * (batch_var - var)
+
+    def check_batch(self, x):
+        """Raise a ValueError where a mean would be over one value."""
+        axes = self.statistics_axes(x.ndim)
+        if np.prod([x.shape[axis] for axis in axes]) < 2:
+            raise ValueError(
+                f"BatchNorm needs at least 2 values per feature, got x of shape "
+                f"{x.shape}; take a larger batch, or net.eval() to normalize by "
+                "the running statistics"
+            )
+
+
+def norm_layer(norm, n, *, eps=1e-5):
+    """Build a norm layer from its name.
+
+    Parameters
+    ----------
+    norm : {None, "batch", "layer", "rms", "instance", "group:8"}
+        Name of the norm; the number of groups follows a colon.
+    n : int
+        Number of features or channels.
+    eps : float, default 1e-5
+        Added to the variance, inside the root.
+
+    Returns
+    -------
+    Layer or None
+        The layer, None for no norm.
+
+    Examples
+    --------
+    >>> norm_layer("group:4", 8).num_groups
+    4
+    """
+    if norm is None:
+        return None
+    kinds = {
+        "batch": BatchNorm,
+        "layer": LayerNorm,
+        "rms": RMSNorm,
+        "instance": InstanceNorm,
+    }
+    name, _, groups = str(norm).partition(":")
+    if name == "group" and groups.isdigit():
+        return GroupNorm(n, int(groups), eps=eps)
+    if norm not in kinds:
+        raise ValueError(
+            'norm must be None, "batch", "layer", "rms", "instance" or "group:8" '
+            f"(8 groups), got {norm!r}"
+        )
+    return kinds[norm](n, eps=eps)
