@@ -6,8 +6,6 @@ around them: the distribution that the next layer sees jumps from step to step.
 
 from typing import NamedTuple
 
-import numpy as np
-
 
 class NoiseConstants(NamedTuple):
     """Ranges of the noise; shifts in the unit of the activation, scales factors.
@@ -53,6 +51,7 @@ def draw_noise(shape, rng, constants=None):
 
     Examples
     --------
+    >>> import numpy as np
     >>> scale, shift = draw_noise((1000, 2), np.random.default_rng(0))
     >>> shift.mean(0).round(2)  # not 0: the distribution has moved
     array([ 0.14, -0.23])
