@@ -1,0 +1,118 @@
+"""Show a notebook as slides with live sliders, in the browser.
+
+Usage, from the top of the repository::
+
+    make lecture NB=02
+    python lecture/present.py 02 [--port 8866] [--no-browser]
+
+Keys: PageDown, PageUp and Space turn the slide, also from a slider; the arrow keys,
+Home and End move the slider in focus and turn the slide otherwise. ``s`` opens the
+speaker notes, ``o`` shows all slides, ``f`` fills the screen, ``b`` blanks it.
+"""
+
+import argparse
+import os
+import socket
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NOTEBOOKS = HERE.parent / "notebooks"
+
+# Voilà serves the files in voila/templates/<name>/static under this address.
+REVEAL = {
+    "url_prefix": "/voila/templates/lecture/static",
+    "theme": "lecture",
+    "width": "1600",
+    "height": "900",
+    "transition": "none",
+    "number": "c/t",
+}
+
+
+def find_notebook(name, folder=NOTEBOOKS):
+    """Return the path of the notebook that `name` means: a number or a path."""
+    if name.endswith(".ipynb"):
+        found = [Path(name)] if Path(name).is_file() else []
+    else:
+        found = sorted(folder.glob(f"{name}_*.ipynb"))
+    if len(found) != 1:
+        have = ", ".join(p.name[:2] for p in sorted(folder.glob("*.ipynb"))) or "none"
+        raise SystemExit(
+            f"No notebook goes by {name!r}; name one of {have}, or a path to an "
+            "existing .ipynb file."
+        )
+    return found[0].resolve()
+
+
+def free_port(wanted, address="127.0.0.1"):
+    """Return `wanted` if nothing listens there, else a free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise SystemExit(f"No port is free at {address}.")
+
+
+def voila_settings(port, browser):
+    """Return the settings with which Voilà shows a notebook by our template."""
+    return {
+        "Voila": {
+            "ip": "127.0.0.1",
+            "port": port,
+            "port_retries": 0,
+            "open_browser": browser,
+            "log_level": "ERROR",
+        },
+        "VoilaConfiguration": {
+            "template": "lecture",
+            "resources": {"reveal": REVEAL},
+            # The template decides, cell by cell, whether code is shown.
+            "strip_sources": False,
+            "show_tracebacks": True,
+            # Other extensions of JupyterLab only slow the page down, or break it.
+            "extension_allowlist": [
+                "@jupyter-widgets/jupyterlab-manager",
+                "@voila-dashboards/widgets-manager8",
+            ],
+        },
+    }
+
+
+def main(argv=None):
+    """Start the server and open the slides; Ctrl-C ends it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "notebook",
+        nargs="?",
+        default="02",
+        help="number or path of a notebook, or a folder to choose from (default 02)",
+    )
+    parser.add_argument("--port", type=int, default=8866, help="default 8866")
+    parser.add_argument("--no-browser", action="store_true", help="open no browser")
+    options = parser.parse_args(argv)
+
+    folder = Path(options.notebook)
+    target = folder.resolve() if folder.is_dir() else find_notebook(options.notebook)
+    port = free_port(options.port)
+
+    # Figures read the first and draw large type; Voilà finds our template by the
+    # second. Both must be set before Voilà is imported.
+    os.environ["NORMLIB_LECTURE"] = "1"
+    paths = [str(HERE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
+
+    print(f"Slides of {target.name} at http://127.0.0.1:{port}/  (Ctrl-C ends)")
+    print(__doc__.split("\n\n")[-1].replace("``", ""), flush=True)
+
+    from traitlets.config import Config
+    from voila.app import Voila
+
+    settings = Config(voila_settings(port, not options.no_browser))
+    Voila.launch_instance(argv=[str(target)], config=settings)
+
+
+if __name__ == "__main__":
+    main()
