@@ -124,6 +124,7 @@ class Layer:
         raise NotImplementedError
 
     def __repr__(self):
+        """Return the kind of layer and the shapes of its parameters."""
         sizes = ", ".join(f"{n}{p.shape}" for n, p in self.params.items())
         return f"{type(self).__name__}({sizes})"
 

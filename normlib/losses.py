@@ -58,17 +58,17 @@ def softmax_cross_entropy(logits, labels):
     >>> round(float(loss), 4), dlogits
     (0.6931, array([[-0.5,  0.5]]))
     """
+    logits = np.ascontiguousarray(logits)  # so that p.reshape(-1) is a view
     labels = check_labels(labels, logits)
-    rows = np.arange(labels.size), labels.ravel()
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    flat = shifted.reshape(-1, logits.shape[-1])
-    right = flat[rows].reshape(labels.shape)
-    p = np.exp(shifted)
-    total = p.sum(axis=-1, keepdims=True)
-    loss = (np.log(total[..., 0]) - right).mean(axis=-1)
-    p /= total
-    p.reshape(flat.shape)[rows] -= 1
-    p /= logits.shape[-2]
+    classes, n = logits.shape[-1], logits.shape[-2]
+    right = np.arange(0, logits.size, classes) + labels.ravel()
+    p = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    score = p.reshape(-1)[right].reshape(logits.shape[:-1])
+    np.exp(p, out=p)
+    total = np.add.reduce(p, axis=-1, keepdims=True)
+    loss = np.add.reduce(np.log(total[..., 0]) - score, axis=-1) / n
+    p /= total * n
+    p.reshape(-1)[right] -= logits.dtype.type(1 / n)
     return loss, p
 
 

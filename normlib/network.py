@@ -57,6 +57,7 @@ class Network:
             raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
         self.networks = networks if networks is None else integer("networks", networks)
         self.mode = "train"
+        self._all_layers = list(_walk(self.layers))
         self._gather()
 
     def _gather(self):
@@ -91,16 +92,12 @@ class Network:
         return value.shape if layer.networks is None else value.shape[1:]
 
     def __reduce__(self):
-        # copy.deepcopy and pickle would turn the views into separate arrays
+        """Rebuild copies: copying alone would turn the views into own arrays."""
         return _rebuild, (self.layers, self.dtype, self.networks, self.mode)
 
     def walk(self):
-        """Yield every layer, those inside other layers included."""
-        waiting = list(self.layers)
-        while waiting:
-            layer = waiting.pop(0)
-            yield layer
-            waiting[:0] = layer.children
+        """Return an iterator over every layer, those inside others included."""
+        return iter(self._all_layers)
 
     def forward(self, x, record=False):
         """Return the output for ``x`` of shape (N, D), or (K, N, D).
@@ -305,6 +302,12 @@ def stack(nets):
             for name, value in source.buffers.items():
                 layer.buffers[name][k] = value
     return many.set_mode(first.mode)
+
+
+def _walk(layers):
+    for layer in layers:
+        yield layer
+        yield from _walk(layer.children)
 
 
 def _rebuild(layers, dtype, networks, mode):

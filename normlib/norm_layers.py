@@ -9,6 +9,7 @@ without its checks: in a network that diverges, NaN has to travel to the loss,
 where the training loop sees it and stops.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -336,6 +337,26 @@ class BatchNorm(Norm):
             return super().normalize_backward(dx_hat)
         return dx_hat * self.inv_std
 
+    def backward(self, dy):
+        """Return the gradient of the input, and fill those of gamma and beta.
+
+        By the batch, gamma and the mean are shared by the same entries, so the
+        sums for gamma and beta are also the means that dx takes away.
+        """
+        if not self.use_batch_statistics:
+            return super().backward(dy)
+        axes = self.feature_axes(dy.ndim)
+        dgamma = np.add.reduce(dy * self.x_hat, axis=axes, keepdims=True)
+        dbeta = np.add.reduce(dy, axis=axes, keepdims=True)
+        self.grads["gamma"][...] = dgamma.reshape(self.grads["gamma"].shape)
+        self.grads["beta"][...] = dbeta.reshape(self.grads["beta"].shape)
+        count = dy.size // dbeta.size
+        dx = self.x_hat * (dgamma / -count)
+        dx += dy
+        dx -= dbeta / count
+        dx *= self.per_feature("gamma", dy.ndim) * self.stats.inv_std
+        return dx
+
     def update(self, count):
         """Move the running statistics towards those of a batch of ``count``."""
         mean, var = self.buffers["running_mean"], self.buffers["running_var"]
@@ -346,7 +367,7 @@ class BatchNorm(Norm):
     def check_batch(self, x):
         """Raise a ValueError where a mean would be over one value."""
         axes = self.statistics_axes(x.ndim)
-        if np.prod([x.shape[axis] for axis in axes]) < 2:
+        if math.prod(x.shape[axis] for axis in axes) < 2:
             raise ValueError(
                 f"BatchNorm needs at least 2 values per feature, got x of shape "
                 f"{x.shape}; take a larger batch, or net.eval() to normalize by "

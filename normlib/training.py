@@ -192,11 +192,10 @@ def sgd_step(net, lr, weight_decay=0.0):
     The form of weight decay decides the equilibrium norm: I. Loshchilov and F.
     Hutter (2017), arXiv:1711.05101, equation 1 (L2 inside the gradient).
     """
-    lr = _check_rate("lr", lr)
-    step = net.grads
-    if np.any(weight_decay):
-        step = step + weight_decay * net.params
-    step = (lr if lr.ndim == 0 else lr[:, None]) * step
+    lr = _check_rate("lr", lr).astype(net.dtype)
+    decay = _check_rate("weight_decay", weight_decay).astype(net.dtype)
+    step = net.grads + decay * net.params if decay.any() else net.grads
+    step = step * (lr if lr.ndim == 0 else lr[:, None])
     for layer in net.walk():
         if not layer.trainable:
             for name in layer.params:

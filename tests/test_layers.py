@@ -1,0 +1,487 @@
+"""Layers, networks and the recurrent cell."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from gradient_checks import assert_gradients, central_differences
+
+import normlib.norms as norms
+from normlib.layers import (
+    Linear,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+    WeightNormLinear,
+    initial_weights,
+)
+from normlib.network import Network, mlp, stack
+from normlib.norm_layers import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+    norm_layer,
+)
+from normlib.recurrent import RecurrentCell
+
+NORMS = ["batch", "layer", "rms", "group:2"]
+MODES = ["train", "eval", "probe"]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def randomize(net, rng):
+    """Make parameters and running statistics general, gamma not near 0."""
+    net.params += rng.normal(size=net.params.shape) * 0.3
+    for layer in net.batch_norms():
+        for name, low in (("running_mean", -0.5), ("running_var", 0.5)):
+            shape = layer.buffers[name].shape
+            layer.buffers[name][...] = low + rng.random(shape)
+    return net
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("layer", [Linear, WeightNormLinear])
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
+def test_linear_gradient(layer, bias, shape, rng):
+    net = randomize(Network([layer(3, 4, bias, rng=rng)]), rng)
+    assert_gradients(net, rng.normal(size=shape), rng)
+
+
+@pytest.mark.parametrize("activation", [Sigmoid, Tanh, ReLU])
+def test_activation_gradient(activation, rng):
+    net = Network([Linear(3, 4, rng=rng), activation()])
+    assert_gradients(net, rng.normal(size=(5, 3)), rng)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("shape", [(6, 4), (3, 5, 4), (3, 4, 2, 3)])
+def test_norm_gradient(norm, mode, shape, rng):
+    net = randomize(Network([norm_layer(norm, 4, eps=1e-3)]), rng).set_mode(mode)
+    for layer in net.batch_norms():
+        layer.momentum = 0.0  # or the loss would change while it is differentiated
+    assert_gradients(net, rng.normal(size=shape), rng)
+
+
+def test_instance_norm_gradient(rng):
+    net = randomize(Network([InstanceNorm(4)]), rng)
+    assert_gradients(net, rng.normal(size=(3, 4, 2, 3)), rng)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("norm", [None, *NORMS, "weight"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "linear"])
+def test_whole_network_gradient(activation, norm, mode, rng):
+    net = mlp([3, 6, 4, 2], activation=activation, norm=norm, eps=1e-3, rng=rng)
+    randomize(net, rng).set_mode(mode)
+    for layer in net.batch_norms():
+        layer.momentum = 0.0
+    assert_gradients(net, rng.normal(size=(5, 3)), rng)
+
+
+@pytest.mark.parametrize("norm", [None, *NORMS])
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_residual_gradient(position, norm, rng):
+    branch = [Linear(4, 6, rng=rng), Tanh(), Linear(6, 4, rng=rng)]
+    block = Residual(branch, norm_layer(norm, 4), position)
+    net = randomize(Network([Linear(3, 4, rng=rng), block]), rng).set_mode("probe")
+    assert_gradients(net, rng.normal(size=(5, 3)), rng)
+
+
+def test_residual_places_the_norm():
+    x = np.array([[1.0, 3.0], [2.0, 8.0]])
+    pre = Network([Residual([Linear(2, 2, init=0.0)], LayerNorm(2, eps=0), "pre")])
+    post = Network([Residual([Linear(2, 2, init=0.0)], LayerNorm(2, eps=0), "post")])
+    np.testing.assert_array_equal(pre.forward(x), x)
+    np.testing.assert_allclose(post.forward(x), [[-1, 1], [-1, 1]])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("norm", [None, "layer"])
+def test_recurrent_gradient(norm, activation, masked, rng):
+    cell = RecurrentCell(2, 4, norm, activation=activation, rng=rng)
+    net = randomize(Network([cell]), rng)
+    x, h0 = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 4))
+    mask = np.arange(5) < np.array([[5], [2], [3]]) if masked else None
+    upstream = rng.normal(size=(3, 5, 4))
+
+    def value():
+        return (cell.forward(x, mask, h0) * upstream).sum()
+
+    value()
+    dx = cell.backward(upstream)
+    found = {"params": net.grads.copy(), "x": dx, "h0": cell.dh0}
+    arrays = {"params": net.params, "x": x, "h0": h0}
+    for name, array in arrays.items():
+        expected = central_differences(value, array)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_recurrent_padding_changes_nothing(rng):
+    cell = RecurrentCell(2, 4, "layer", rng=rng)
+    x = rng.normal(size=(1, 3, 2))
+    padded = np.concatenate([x, 9 * np.ones((1, 4, 2))], axis=1)
+    mask = np.arange(7)[None] < 3
+    short, long = cell.forward(x)[:, -1], cell.forward(padded, mask)[:, -1]
+    np.testing.assert_array_equal(short, long)
+
+
+def test_recurrent_layer_norm_is_that_of_norms(rng):
+    cell = RecurrentCell(2, 4, "layer", activation="relu", rng=rng)
+    x = rng.normal(size=(3, 1, 2))
+    expected, _ = norms.layer_norm(x[:, 0] @ cell.params["w_x"])
+    np.testing.assert_allclose(cell.forward(x)[:, 0], np.maximum(expected, 0))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 5, 4), (3, 4, 2, 3)])
+@pytest.mark.parametrize("eps", [0.0, 1e-5, 0.1])
+def test_norm_layers_agree_with_norms(shape, eps, rng):
+    """The layers leave out the checks of norms.py, not the arithmetic."""
+    x, gamma, beta = rng.normal(2, 3, shape), rng.normal(size=4), rng.normal(size=4)
+    images = len(shape) == 4
+    dy = rng.normal(size=shape)
+    pairs = [(BatchNorm(4, eps=eps), norms.batch_norm, norms.batch_norm_backward, {})]
+    if images:
+        group = {"num_groups": 2}
+        pairs += [
+            (
+                GroupNorm(4, 2, eps=eps),
+                norms.group_norm,
+                norms.group_norm_backward,
+                group,
+            ),
+            (
+                InstanceNorm(4, eps=eps),
+                norms.instance_norm,
+                norms.instance_norm_backward,
+                {},
+            ),
+        ]
+    else:
+        pairs += [
+            (LayerNorm(4, eps=eps), norms.layer_norm, norms.layer_norm_backward, {})
+        ]
+    for layer, forward, backward, extra in pairs:
+        layer.params["gamma"][...], layer.params["beta"][...] = gamma, beta
+        y, cache = forward(x, gamma=gamma, beta=beta, eps=eps, **extra)
+        dx, dgamma, dbeta = backward(dy, cache)
+        np.testing.assert_allclose(layer.forward(x), y, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(layer.backward(dy), dx, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(layer.grads["gamma"], dgamma, rtol=1e-9)
+        np.testing.assert_allclose(layer.grads["beta"], dbeta, rtol=1e-9)
+    if not images:
+        layer = RMSNorm(4, eps=eps)
+        layer.params["gamma"][...] = gamma
+        y, cache = norms.rms_norm(x, gamma, eps=eps)
+        np.testing.assert_allclose(layer.forward(x), y, rtol=1e-10)
+        dx, dgamma = norms.rms_norm_backward(dy, cache)
+        np.testing.assert_allclose(layer.backward(dy), dx, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(layer.grads["gamma"], dgamma, rtol=1e-9)
+
+
+def test_weight_norm_layer_agrees_with_norms(rng):
+    layer = WeightNormLinear(3, 4, rng=rng)
+    layer.params["g"][...] = rng.normal(size=4)
+    x, dy = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    w, cache = norms.weight_norm(layer.params["v"].T, layer.params["g"])
+    np.testing.assert_allclose(layer.forward(x), x @ w.T)
+    layer.backward(dy)
+    dv, dg = norms.weight_norm_backward(dy.T @ x, cache)
+    np.testing.assert_allclose(layer.grads["v"], dv.T)
+    np.testing.assert_allclose(layer.grads["g"], dg)
+
+
+def test_constant_features_give_zero_not_nan():
+    x = np.full((4, 3), 7.0)
+    for norm in ("batch", "layer"):
+        layer = norm_layer(norm, 3, eps=0)
+        np.testing.assert_array_equal(layer.forward(x), 0)
+        np.testing.assert_array_equal(layer.backward(x), 0)
+
+
+def test_sigmoid_does_not_overflow():
+    y = Sigmoid().forward(np.array([[-1e4, -30.0, 0.0, 1e4]]))
+    np.testing.assert_allclose(y, [[0, np.exp(-30), 0.5, 1]])
+    y = Sigmoid().forward(np.array([[-1e4, 1e4]], dtype=np.float32))
+    np.testing.assert_array_equal(y, [[0, 1]])
+
+
+# The four switches of batch norm ---------------------------------------------
+
+
+def batch_norm_layer(rng):
+    layer = BatchNorm(3)
+    layer.buffers["running_mean"][...] = rng.normal(size=3)
+    layer.buffers["running_var"][...] = 1 + rng.random(3)
+    return layer
+
+
+def test_switch_batch_statistics(rng):
+    layer, x = batch_norm_layer(rng), rng.normal(5, 2, (8, 3))
+    layer.update_running = False
+    np.testing.assert_allclose(layer.forward(x).mean(axis=0), 0, atol=1e-12)
+    layer.use_batch_statistics = False
+    mean, var = layer.buffers["running_mean"], layer.buffers["running_var"]
+    expected = (x - mean) / np.sqrt(var + 1e-5)
+    np.testing.assert_allclose(layer.forward(x), expected)
+    assert layer.use_running_statistics
+    layer.use_running_statistics = False
+    assert layer.use_batch_statistics
+
+
+@pytest.mark.parametrize("use_batch", [True, False])
+def test_switch_update_running(use_batch, rng):
+    layer, x = batch_norm_layer(rng), rng.normal(5, 2, (8, 3))
+    layer.use_batch_statistics, layer.update_running = use_batch, False
+    before = copy.deepcopy(layer.buffers)
+    layer.forward(x)
+    for name in before:
+        np.testing.assert_array_equal(layer.buffers[name], before[name])
+    layer.update_running = True
+    y = layer.forward(x)
+    expected_mean = 0.9 * before["running_mean"] + 0.1 * x.mean(axis=0)
+    expected_var = 0.9 * before["running_var"] + 0.1 * x.var(axis=0, ddof=1)
+    np.testing.assert_allclose(layer.buffers["running_mean"], expected_mean)
+    np.testing.assert_allclose(layer.buffers["running_var"], expected_var)
+    if not use_batch:  # normalized by what was there before the batch came
+        old = np.sqrt(before["running_var"] + 1e-5)
+        np.testing.assert_allclose(y, (x - before["running_mean"]) / old)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 5, 4), (3, 4, 2, 3)])
+def test_running_variance_is_unbiased_for_each_layout(shape, rng):
+    layer, x = BatchNorm(4, momentum=1.0), rng.normal(size=shape)
+    layer.forward(x)
+    axes = {2: (0,), 3: (0, 1), 4: (0, 2, 3)}[len(shape)]
+    np.testing.assert_allclose(layer.buffers["running_var"], x.var(axis=axes, ddof=1))
+    np.testing.assert_allclose(layer.buffers["running_mean"], x.mean(axis=axes))
+
+
+def test_eval_does_not_let_cases_meet(rng):
+    net = randomize(mlp([3, 5, 2], norm="batch", rng=rng), rng).eval()
+    x = rng.normal(size=(6, 3))
+    alone = net.forward(x[:1])
+    np.testing.assert_allclose(net.forward(x)[:1], alone, rtol=1e-12)
+    net.train()
+    assert abs(net.forward(x)[:1] - net.forward(x[:3])[:1]).max() > 1e-3
+
+
+def test_modes_leave_the_traces_they_promise(rng):
+    net, x = mlp([3, 5, 2], norm="batch", rng=rng), rng.normal(size=(6, 3))
+    running = net.batch_norms()[0].buffers["running_mean"]
+    for mode, moves in (("eval", False), ("probe", False), ("train", True)):
+        before = running.copy()
+        net.set_mode(mode).forward(x)
+        assert np.array_equal(before, running) is not moves
+    np.testing.assert_array_equal(
+        net.set_mode("probe").forward(x), net.train().forward(x)
+    )
+
+
+def test_in_mode_puts_single_switches_back(rng):
+    net = mlp([3, 5, 4, 2], norm="batch", rng=rng)
+    first, second = net.batch_norms()
+    first.use_batch_statistics, second.update_running = False, False
+    with net.in_mode("eval"):
+        assert net.mode == "eval" and not second.use_batch_statistics
+    assert (first.use_batch_statistics, first.update_running) == (False, True)
+    assert (second.use_batch_statistics, second.update_running) == (True, False)
+    assert net.mode == "train"
+
+
+# Network ------------------------------------------------------------------------
+
+
+def test_parameters_are_views_of_one_array(rng):
+    net = mlp([3, 5, 2], norm="batch", rng=rng)
+    net.params[...] = np.arange(net.params.size)
+    for layer in net.walk():
+        for name, value in layer.params.items():
+            part = net.slices[layer, name]
+            np.testing.assert_array_equal(value.ravel(), net.params[part])
+            assert np.shares_memory(value, net.params)
+            assert np.shares_memory(layer.grads[name], net.grads)
+    assert sum(p.size for la in net.walk() for p in la.params.values()) == len(
+        net.params
+    )
+
+
+def test_state_is_put_back_exactly(rng):
+    net, x = mlp([3, 5, 2], norm="batch", rng=rng), rng.normal(size=(6, 3))
+    norm = net.batch_norms()[0]
+    net.forward(x)
+    norm.update_running = False
+    norm.trainable = False
+    state, expected = net.state(), net.forward(x).copy()
+    buffers = copy.deepcopy(norm.buffers)
+    net.train()
+    norm.trainable = True
+    for _ in range(3):
+        net.forward(x)
+        net.params += 0.1
+    net.load(state)
+    assert not norm.update_running and not norm.trainable
+    np.testing.assert_array_equal(net.forward(x), expected)
+    for name in buffers:
+        np.testing.assert_array_equal(norm.buffers[name], buffers[name])
+    net.params += 1  # the state is a copy, and stays one
+    net.load(state)
+    np.testing.assert_array_equal(net.forward(x), expected)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_copies_are_networks_of_their_own(duplicate, many, rng):
+    net = mlp([3, 5, 2], norm="batch", rng=rng)
+    net = stack([net, net]) if many else net
+    x = rng.normal(size=(6, 3))
+    net.forward(x)
+    other = duplicate(net.eval())
+    np.testing.assert_array_equal(other.forward(x), net.forward(x))
+    other.params += 1
+    assert abs(other.forward(x) - net.forward(x)).max() > 0.1
+    assert np.shares_memory(other.layers[0].params["weight"], other.params)
+
+
+def test_record_keeps_outputs_and_their_gradients(rng):
+    net, x = mlp([3, 5, 2], rng=rng), rng.normal(size=(4, 3))
+    out = net.forward(x, record=True)
+    assert [y.shape for y in net.outputs] == [(4, 5), (4, 5), (4, 2)]
+    assert net.outputs[-1] is out
+    dout = rng.normal(size=(4, 2))
+    net.backward(dout, record=True)
+    np.testing.assert_array_equal(net.output_grads[-1], dout)
+    weight = net.layers[2].params["weight"]
+    np.testing.assert_allclose(net.output_grads[1], dout @ weight.T)
+    np.testing.assert_allclose(net.outputs[1], np.maximum(net.outputs[0], 0))
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("own_data", [False, True])
+@pytest.mark.parametrize("norm", [None, *NORMS, "weight"])
+def test_many_networks_equal_one_by_one(norm, own_data, mode, rng):
+    nets = [
+        randomize(mlp([3, 6, 4, 2], norm=norm, activation="tanh", rng=rng), rng)
+        for _ in range(3)
+    ]
+    many = stack(nets).set_mode(mode)
+    x = rng.normal(size=(3, 5, 3) if own_data else (5, 3))
+    out = many.forward(x)
+    dout = rng.normal(size=out.shape)
+    dx = many.backward(dout)
+    for k, net in enumerate(nets):
+        own = x[k] if own_data else x
+        np.testing.assert_allclose(out[k], net.set_mode(mode).forward(own), rtol=1e-9)
+        np.testing.assert_allclose(dx[k], net.backward(dout[k]), rtol=1e-8, atol=1e-11)
+        np.testing.assert_allclose(many.grads[k], net.grads, rtol=1e-8, atol=1e-11)
+        for batch, single in zip(many.batch_norms(), net.batch_norms(), strict=True):
+            for name in single.buffers:
+                found = batch.buffers[name][k]
+                np.testing.assert_allclose(found, single.buffers[name], rtol=1e-9)
+
+
+def test_many_networks_gradient(rng):
+    net = stack([mlp([2, 4, 2], norm="batch", rng=rng) for _ in range(2)])
+    assert_gradients(net.set_mode("probe"), rng.normal(size=(5, 2)), rng)
+
+
+@pytest.mark.parametrize(
+    "init, std",
+    [
+        ("he", (2 / 300) ** 0.5),
+        ("glorot", (2 / 500) ** 0.5),
+        ("lecun", 300**-0.5),
+        (0.7, 0.7),
+    ],
+)
+def test_initial_weights_have_their_variance(init, std, rng):
+    w = initial_weights(rng, 300, 200, init, gain=2.0)
+    assert w.shape == (300, 200)
+    assert abs(w.std() / (2 * std) - 1) < 0.02 and abs(w.mean()) < 0.02 * std
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 7), (7, 3)])
+def test_orthogonal_weights(shape, rng):
+    w = initial_weights(rng, *shape, "orthogonal", gain=2.0)
+    assert w.shape == shape
+    small = w @ w.T if shape[0] < shape[1] else w.T @ w
+    np.testing.assert_allclose(small, 4 * np.eye(min(shape)), atol=1e-12)
+
+
+def test_dtype_is_kept(rng):
+    for norm in [None, *NORMS, "weight"]:
+        net = mlp([3, 4, 2], norm=norm, rng=rng, dtype=np.float32)
+        out = net.forward(rng.normal(size=(5, 3)))
+        dx = net.backward(out)
+        dtypes = {out.dtype, dx.dtype, net.params.dtype, net.grads.dtype}
+        for layer in net.batch_norms():
+            dtypes |= {value.dtype for value in layer.buffers.values()}
+        assert dtypes == {np.dtype(np.float32)}
+
+
+# Errors ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: mlp([3]), "sizes"),
+        (lambda: mlp([3, 0, 2]), "at least 1"),
+        (lambda: mlp([3, 4, 2], norm="bach"), "norm must be"),
+        (lambda: mlp([3, 4, 2], activation="gelu"), "activation must be one of"),
+        (lambda: mlp([3, 4, 2], init="xavier"), "init must be one of"),
+        (lambda: mlp([3, 4, 2], init=-1.0), "init"),
+        (lambda: mlp([3, 6, 2], norm="group:4"), "choose one of 1, 2, 3, 6"),
+        (lambda: GroupNorm(6, 4), "num_groups must divide the 6 features, got 4"),
+        (lambda: BatchNorm(3, momentum=2), "momentum must be between 0 and 1"),
+        (lambda: BatchNorm(3, eps=-1), "eps"),
+        (lambda: LayerNorm(0), "n must be at least 1"),
+        (lambda: Network([]), "at least 1 layer"),
+        (lambda: stack([]), "at least 1 network"),
+        (lambda: stack([mlp([3, 2]), mlp([3, 4, 2])]), "same layers"),
+        (lambda: Residual([], position="middle"), "position"),
+        (lambda: RecurrentCell(2, 3, norm="batch"), "norm must be one of"),
+        (lambda: RecurrentCell(2, 3).forward(np.zeros((4, 2))), "N, T, n_in"),
+        (
+            lambda: RecurrentCell(2, 3).forward(np.zeros((4, 5, 2)), np.ones((4, 4))),
+            "mask must have shape",
+        ),
+        (
+            lambda: mlp([3, 2]).forward(np.zeros((5, 4))),
+            r"shape \(N, 3\), got \(5, 4\)",
+        ),
+        (lambda: mlp([3, 2]).forward(np.zeros(3)), r"shape \(N, 3\), got \(3,\)"),
+        (lambda: mlp([3, 2]).forward(np.zeros((0, 3))), "empty batch"),
+        (
+            lambda: mlp([3, 4, 2], norm="batch").forward(np.zeros((1, 3))),
+            "at least 2 values per feature",
+        ),
+        (lambda: BatchNorm(3).forward(np.zeros((2, 4, 5, 5))), r"\(N, 3, H, W\)"),
+        (lambda: InstanceNorm(3).forward(np.zeros((2, 3))), r"\(N, 3, H, W\)"),
+        (
+            lambda: Network([Residual([Linear(3, 4)])]).forward(np.zeros((2, 3))),
+            "keep the width",
+        ),
+        (lambda: mlp([3, 2]).load(mlp([3, 4]).state()), "same layers"),
+        (lambda: mlp([3, 2]).set_mode("test"), "mode must be one of"),
+    ],
+)
+def test_errors_say_what_is_wrong(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_dtype_must_be_float():
+    with pytest.raises(TypeError, match="float32 or float64"):
+        mlp([3, 2], dtype=np.int64)

@@ -1,0 +1,392 @@
+"""Losses, mini-batches, gradient descent and the fit loop."""
+
+import itertools
+
+import numpy as np
+import pytest
+from gradient_checks import central_differences
+
+from normlib.datasets import digits_split
+from normlib.layers import Linear
+from normlib.losses import half_squared_error, softmax, softmax_cross_entropy
+from normlib.network import Network, mlp, stack
+from normlib.training import (
+    accuracy,
+    collect,
+    evaluate,
+    fit,
+    loss_and_gradient,
+    minibatches,
+    sgd_step,
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def blobs(rng, n=60):
+    """Two classes of points in the plane."""
+    labels = np.arange(n) % 2
+    return rng.normal(size=(n, 2)) + 2 * labels[:, None], labels
+
+
+# Losses -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4)])
+def test_cross_entropy_value_and_gradient(shape, rng):
+    logits, labels = 3 * rng.normal(size=shape), rng.integers(0, 4, shape[:-1])
+    loss, dlogits = softmax_cross_entropy(logits, labels)
+    p = np.take_along_axis(softmax(logits), labels[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(loss, -np.log(p).mean(axis=-1))
+    expected = central_differences(
+        lambda: np.sum(softmax_cross_entropy(logits, labels)[0]), logits
+    )
+    np.testing.assert_allclose(dlogits, expected, atol=1e-8)
+
+
+def test_cross_entropy_of_many_networks_shares_labels(rng):
+    logits, labels = rng.normal(size=(3, 5, 4)), rng.integers(0, 4, 5)
+    loss, dlogits = softmax_cross_entropy(logits, labels)
+    for k in range(3):
+        own, down = softmax_cross_entropy(logits[k], labels)
+        assert loss[k] == pytest.approx(own)
+        np.testing.assert_allclose(dlogits[k], down)
+
+
+def test_cross_entropy_of_a_transposed_array(rng):
+    logits, labels = rng.normal(size=(4, 5)).T, rng.integers(0, 4, 5)
+    found, expected = (
+        softmax_cross_entropy(a, labels) for a in (logits, logits.copy())
+    )
+    np.testing.assert_allclose(found[1], expected[1])
+
+
+def test_cross_entropy_of_huge_scores_is_finite():
+    loss, dlogits = softmax_cross_entropy(np.array([[1e4, -1e4]]), np.array([1]))
+    assert loss == pytest.approx(2e4)
+    np.testing.assert_allclose(dlogits, [[1, -1]])
+
+
+def test_half_squared_error_gradient(rng):
+    outputs, targets = rng.normal(size=(2, 5, 3)), rng.normal(size=(5, 3))
+    _, doutputs = half_squared_error(outputs, targets)
+    expected = central_differences(
+        lambda: half_squared_error(outputs, targets)[0].sum(), outputs
+    )
+    np.testing.assert_allclose(doutputs, expected, atol=1e-8)
+
+
+# Mini-batches --------------------------------------------------------------------
+
+
+def test_shuffled_batches_use_every_case_once_a_pass(rng):
+    batches = minibatches(12, 4, rng)
+    passes = [np.concatenate([next(batches) for _ in range(3)]) for _ in range(2)]
+    for order in passes:
+        assert sorted(order) == list(range(12))
+    assert not np.array_equal(*passes)
+
+
+def test_left_over_cases_wait_for_the_next_pass():
+    sizes = [len(b) for b in itertools.islice(minibatches(10, 4, 0), 20)]
+    assert sizes == [4] * 20
+    seen = np.concatenate(list(itertools.islice(minibatches(10, 4, 0), 20)))
+    assert set(seen) == set(range(10))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_batches_by_class(parts, rng):
+    labels = rng.integers(0, 5, 200)
+    batches = minibatches(
+        200, 8, rng, order="by_class", labels=labels, classes_per_batch=parts
+    )
+    taken = list(itertools.islice(batches, 60))
+    classes = [len(set(labels[b])) for b in taken]
+    assert max(classes) == parts and {len(b) for b in taken} == {8}
+    kinds = [labels[b[0]] for b in taken[:20]]
+    assert len(set(kinds)) == 5 and kinds != sorted(kinds)
+
+
+def test_batches_are_decided_by_the_seed():
+    for order in ("shuffled", "by_class"):
+        labels = np.arange(40) % 4
+        a, b, c = (minibatches(40, 5, s, order, labels) for s in (1, 1, 2))
+        first = [np.concatenate([next(g) for _ in range(8)]) for g in (a, b, c)]
+        np.testing.assert_array_equal(first[0], first[1])
+        assert not np.array_equal(first[0], first[2])
+
+
+# Steps ------------------------------------------------------------------------------
+
+
+def test_sgd_with_weight_decay(rng):
+    net = mlp([2, 3, 2], rng=rng)
+    net.grads[...] = rng.normal(size=net.grads.shape)
+    start, gradient = net.params.copy(), net.grads.copy()
+    sgd_step(net, 0.1, weight_decay=0.01)
+    np.testing.assert_allclose(net.params, start - 0.1 * (gradient + 0.01 * start))
+    np.testing.assert_array_equal(net.grads, gradient)
+
+
+def test_sgd_decays_what_it_is_told_to(rng):
+    net = mlp([2, 3, 2], rng=rng)
+    net.grads[...] = 0
+    decay = np.zeros_like(net.params)
+    part = net.slices[net.layers[0], "weight"]
+    decay[part] = 0.5
+    start = net.params.copy()
+    net.params += 1
+    sgd_step(net, 0.1, decay)
+    np.testing.assert_allclose(net.params[part], 0.95 * (start[part] + 1))
+    rest = np.delete(np.arange(start.size), np.arange(part.start, part.stop))
+    np.testing.assert_array_equal(net.params[rest], start[rest] + 1)
+
+
+def test_layers_that_are_not_trainable_stay(rng):
+    net = mlp([2, 3, 2], norm="batch", rng=rng)
+    norm = net.batch_norms()[0]
+    norm.trainable = False
+    net.grads[...] = 1
+    start = net.params.copy()
+    sgd_step(net, 0.1, weight_decay=0.1)
+    frozen = np.zeros(start.size, dtype=bool)
+    for name in ("gamma", "beta"):
+        frozen[net.slices[norm, name]] = True
+    np.testing.assert_array_equal(net.params == start, frozen)
+
+
+def test_each_network_has_its_learning_rate(rng):
+    nets = [mlp([2, 3, 2], norm="batch", rng=rng) for _ in range(3)]
+    many, rates = stack(nets), np.array([0.0, 0.1, 0.5])
+    x, labels = blobs(rng)
+    collect(fit(many, x, labels, lr=rates, batch_size=10, steps=5, rng=0))
+    for k, net in enumerate(nets):
+        collect(fit(net, x, labels, lr=rates[k], batch_size=10, steps=5, rng=0))
+        np.testing.assert_allclose(many.params[k], net.params, rtol=1e-9)
+
+
+def test_loss_and_gradient_is_that_of_the_parameters(rng):
+    net = mlp([2, 4, 2], norm="batch", activation="tanh", rng=rng).set_mode("probe")
+    x, labels = blobs(rng, 8)
+    value = loss_and_gradient(net, x, labels)
+    grads = net.grads.copy()
+    expected = central_differences(
+        lambda: softmax_cross_entropy(net.forward(x), labels)[0], net.params
+    )
+    np.testing.assert_allclose(grads, expected, atol=1e-7)
+    assert value == pytest.approx(evaluate(net, x, labels, mode="probe")[0])
+
+
+# The fit loop ------------------------------------------------------------------------
+
+
+def test_fit_is_gradient_descent(rng):
+    """A full batch of a linear map by squared error has a known step."""
+    net = Network([Linear(2, 3, bias=False, rng=rng)])
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 3))
+    w = net.params.reshape(2, 3).copy()
+    for _ in range(4):
+        w -= 0.1 * x.T @ (x @ w - y) / 20
+    loop = fit(
+        net, x, y, lr=0.1, batch_size=None, steps=4, rng=0, loss=half_squared_error
+    )
+    history = collect(loop)
+    np.testing.assert_allclose(net.params, w.ravel())
+    assert history.steps.tolist() == [1, 2, 3, 4] and history.reason == ""
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+def test_fit_is_decided_by_its_seeds(norm):
+    x, labels = blobs(np.random.default_rng(0))
+    runs = []
+    for seed in (1, 1, 2):
+        net = mlp([2, 8, 2], norm=norm, rng=np.random.default_rng(0))
+        loop = fit(net, x, labels, lr=0.1, batch_size=10, steps=20, rng=seed)
+        runs.append(collect(loop).losses)
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+def test_a_reader_can_watch_and_stop(rng):
+    net = mlp([2, 8, 2], rng=rng)
+    x, labels = blobs(rng)
+    seen = []
+    for record in fit(net, x, labels, lr=0.1, batch_size=10, steps=1000, rng=0):
+        seen.append((record.step, net.params.copy()))
+        if record.step == 3:
+            break
+    assert [step for step, _ in seen] == [1, 2, 3]
+    np.testing.assert_array_equal(net.params, seen[-1][1])
+    assert not np.array_equal(seen[0][1], seen[1][1])
+
+
+def test_fit_leaves_the_mode_alone(rng):
+    net = mlp([2, 8, 2], norm="batch", rng=rng).eval()
+    running = net.batch_norms()[0].buffers["running_mean"].copy()
+    x, labels = blobs(rng)
+    collect(fit(net, x, labels, lr=0.1, batch_size=10, steps=3, rng=0))
+    assert net.mode == "eval"
+    np.testing.assert_array_equal(net.batch_norms()[0].buffers["running_mean"], running)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", [None, "batch", "layer", "rms", "weight"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_diverging_run_stops_with_its_history(norm, dtype, rng):
+    net = mlp([2, 8, 8, 2], norm=norm, rng=rng, dtype=dtype)
+    x, labels = blobs(rng)
+    loop = fit(net, x, labels, lr=1e30, batch_size=10, steps=200, rng=0)
+    history = collect(loop)
+    assert 1 < len(history.steps) < 200
+    assert history.reason.startswith(f"diverged at step {len(history.steps)}: the loss")
+    assert np.isfinite(history.losses[:-1]).all()
+    assert history.steps[-1] == len(history.steps)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_diverging_network_does_not_stop_the_others(rng):
+    net = mlp([2, 8, 2], rng=rng)
+    many, x_labels = stack([net, net, net]), blobs(rng)
+    loop = fit(many, *x_labels, lr=[0.1, 1e30, 0.5], batch_size=10, steps=60, rng=0)
+    history = collect(loop)
+    assert len(history.steps) == 60 and history.reason == ""
+    last = history.losses[-1]
+    assert last[0] < 0.3 and last[2] < 0.3 and not last[1] <= 1e6
+    assert evaluate(many, *x_labels)[1][0] > 0.9
+
+
+def test_steps_0_yields_nothing(rng):
+    x, labels = blobs(rng)
+    loop = fit(mlp([2, 2]), x, labels, lr=0.1, batch_size=4, steps=0, rng=0)
+    history = collect(loop)
+    assert len(history.steps) == 0 and history.reason == ""
+
+
+def test_evaluate_leaves_no_trace(rng):
+    net, (x, labels) = mlp([2, 8, 2], norm="batch", rng=rng), blobs(rng)
+    buffers = net.state()[1]
+    losses = [evaluate(net, x, labels, mode=mode)[0] for mode in ("eval", "probe")]
+    assert losses[0] != losses[1] and net.mode == "train"
+    for before, layer in zip(buffers, net.walk(), strict=True):
+        for name in before:
+            np.testing.assert_array_equal(before[name], layer.buffers[name])
+
+
+def test_accuracy_counts(rng):
+    net = Network([Linear(2, 2, init=0.0)])
+    net.layers[0].params["weight"][...] = np.eye(2)
+    x = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+    assert accuracy(net, x, np.array([0, 1, 0, 0])) == 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "norm, activation, lr, steps, least",
+    [
+        (None, "relu", 0.1, 400, 0.95),
+        ("batch", "relu", 0.1, 400, 0.95),
+        ("layer", "relu", 0.1, 400, 0.95),
+        ("rms", "relu", 0.1, 400, 0.95),
+        ("group:8", "relu", 0.1, 400, 0.95),
+        ("weight", "relu", 0.1, 400, 0.95),
+        ("batch", "sigmoid", 0.5, 400, 0.95),
+        ("batch", "tanh", 0.1, 400, 0.95),
+    ],
+)
+def test_reads_digits(norm, activation, lr, steps, least):
+    found = []
+    for seed in (100, 101, 102):
+        rng = np.random.default_rng(seed)
+        digits = digits_split(rng, True, np.float32)
+        net = mlp(
+            [64, 64, 64, 10],
+            norm=norm,
+            activation=activation,
+            rng=rng,
+            dtype=np.float32,
+        )
+        loop = fit(
+            net,
+            digits.x_train,
+            digits.y_train,
+            lr=lr,
+            batch_size=60,
+            steps=steps,
+            rng=rng,
+        )
+        assert collect(loop).reason == ""
+        found.append(accuracy(net, digits.x_test, digits.y_test))
+    assert np.mean(found) > least, found
+
+
+# Errors ---------------------------------------------------------------------
+
+
+def run(**changes):
+    rng = np.random.default_rng(0)
+    x, labels = blobs(rng)
+    settings = {"x": x, "targets": labels, "lr": 0.1, "batch_size": 10, "steps": 2}
+    settings |= {"net": mlp([2, 4, 2], norm="batch"), "rng": 0} | changes
+    net, x, targets = (settings.pop(name) for name in ("net", "x", "targets"))
+    collect(fit(net, x, targets, **settings))
+
+
+def spoiled(value):
+    x, _ = blobs(np.random.default_rng(0))
+    x[3, 1] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    "changes, error, words",
+    [
+        ({"lr": -0.1}, ValueError, "lr must be finite and 0 or more, got -0.1"),
+        ({"lr": np.nan}, ValueError, "lr must be finite"),
+        ({"weight_decay": -1}, ValueError, "weight_decay"),
+        ({"steps": -1}, ValueError, "steps"),
+        ({"steps": 1.5}, TypeError, "steps"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 61}, ValueError, "at most the 60 cases, got 61"),
+        ({"batch_size": 1}, ValueError, "at least 2 values per feature"),
+        ({"rng": None}, TypeError, "rng"),
+        ({"order": "sorted"}, ValueError, "order must be one of"),
+        ({"order": "by_class", "classes_per_batch": 3}, ValueError, "classes_per"),
+        ({"order": "by_class", "batch_size": 40}, ValueError, "smallest class"),
+        ({"x": spoiled(np.nan)}, ValueError, "x must be finite, got 1 entries"),
+        ({"x": spoiled(np.inf)}, ValueError, "x must be finite, got 1 entries"),
+        ({"x": np.zeros((0, 2)), "targets": np.zeros(0, int)}, ValueError, "N >= 1"),
+        ({"x": np.zeros((60, 3))}, ValueError, r"shape \(N, 2\), got"),
+        ({"targets": np.zeros(59, int)}, ValueError, "one entry per case"),
+        ({"targets": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"targets": np.full(60, 2)}, ValueError, "between 0 and 1 for 2 logits"),
+        ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 logits"),
+        ({"targets": np.zeros((60, 2), int)}, ValueError, "labels must have shape"),
+        (
+            {"loss": half_squared_error, "targets": np.zeros((60, 3))},
+            ValueError,
+            "targets must have shape",
+        ),
+    ],
+)
+def test_errors_say_what_is_wrong(changes, error, words):
+    with pytest.raises(error, match=words):
+        run(**changes)
+
+
+def test_bad_settings_are_refused_before_the_first_step():
+    x, labels = blobs(np.random.default_rng(0))
+    with pytest.raises(ValueError, match="lr"):
+        fit(mlp([2, 2]), x, labels, lr=-1, batch_size=4, steps=5, rng=0)
+
+
+def test_by_class_needs_labels():
+    with pytest.raises(ValueError, match="pass labels="):
+        minibatches(10, 2, 0, order="by_class")
+
+
+def test_evaluate_knows_two_modes(rng):
+    with pytest.raises(ValueError, match="mode must be one of"):
+        evaluate(mlp([2, 2]), *blobs(rng), mode="train")
