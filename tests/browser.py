@@ -1,0 +1,242 @@
+"""What the browser tests stand on: Chromium, a JupyterLab, a page that is watched."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+ARTEFACTS = ROOT / "artefacts"
+
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+)
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+# Nothing here asks for the network; these keep Chromium itself from asking.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LOCAL = ("127.0.0.1", "localhost")
+
+# Text on the console that is not ours to mend: JupyterLab and Voilà bring parts of
+# different ages along, and a browser reports each blocked or slow frame.
+NOT_OURS = (
+    "Unsatisfied version",
+    "No satisfying version",
+    "[ Federation Runtime ]",
+)
+
+
+def find_chromium():
+    """Return the path of a Chromium, or None."""
+    wanted = os.environ.get("CHROMIUM")
+    if wanted:
+        return shutil.which(wanted)
+    for name in (*NAMES, *PLACES):
+        if found := shutil.which(name):
+            return found
+    return None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A web server in a process of its own, with its log in a file."""
+
+    def __init__(self, command, log, *, url, cwd, env=None):
+        self.url = url
+        self.log = log
+        with open(log, "w") as out:
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self, path, seconds=60):
+        """Return when the server answers at `path`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(self.url + path, timeout=5).close()
+                return self
+            except urllib.error.HTTPError:
+                return self
+            except OSError:
+                time.sleep(0.1)
+        text = self.log.read_text(errors="replace")[-2000:]
+        self.stop()
+        raise RuntimeError(f"no server at {self.url}; its log ends:\n{text}")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+
+
+def start_lab(folder, home):
+    """Start a JupyterLab on `folder` with settings of its own in `home`.
+
+    It asks for no news, and draws all cells at once, so that every slider of a
+    notebook is on the page and not only those in view.
+    """
+    settings = home / "settings"
+    for plugin, values in {
+        "apputils-extension/notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        },
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }.items():
+        path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    port = free_port()
+    token = "for-the-tests"
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={token}",
+        "--LabApp.expose_app_in_browser=True",
+        *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
+    ]
+    env = {
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    server = Server(
+        command, home / "lab.log", url=f"http://127.0.0.1:{port}", cwd=folder, env=env
+    )
+    server.token = token
+    return server.wait("/api")
+
+
+def start_slides(target, home):
+    """Start `lecture/present.py` on a notebook or a folder of notebooks."""
+    port = free_port()
+    command = [sys.executable, str(ROOT / "lecture" / "present.py"), str(target)]
+    command += ["--port", str(port), "--no-browser"]
+    env = {"JUPYTER_RUNTIME_DIR": str(home / "runtime"), "PYTHONUNBUFFERED": "1"}
+    server = Server(
+        command, home / "slides.log", url=f"http://127.0.0.1:{port}", cwd=ROOT, env=env
+    )
+    return server.wait("/voila/static/reveal.js")
+
+
+class Watch:
+    """Keep what the pages of a browser context asked for, and what went wrong."""
+
+    def __init__(self, context):
+        self.foreign = []
+        self.wrong = []
+        self._context = context
+        self._listeners = {
+            "request": lambda request: self._check(request.url),
+            "page": lambda page: page.on("websocket", lambda ws: self._check(ws.url)),
+            "console": self._on_console,
+            "weberror": lambda e: self.wrong.append(f"exception: {e.error}"),
+            "response": self._on_response,
+        }
+        for event, listener in self._listeners.items():
+            context.on(event, listener)
+
+    def end(self):
+        for event, listener in self._listeners.items():
+            self._context.remove_listener(event, listener)
+
+    def _check(self, url):
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.hostname not in LOCAL:
+            self.foreign.append(url)
+
+    def _on_console(self, message):
+        ours = not any(text in message.text for text in NOT_OURS)
+        if message.type == "error" and ours:
+            self.wrong.append(f"console: {message.text}")
+
+    def _on_response(self, response):
+        if response.status >= 400:
+            self.wrong.append(f"HTTP {response.status}: {response.url}")
+
+    def assert_clean(self):
+        assert self.foreign == [], "requests to other hosts"
+        assert self.wrong == [], "errors on the page"
+
+
+# What a figure shows: its picture, by a digest of the bytes, and its sentence.
+SHOWN = """async (figure) => {
+  const text = figure.querySelector(".normlib-sentence").innerText;
+  const image = figure.querySelector(".normlib-image");
+  try {
+    const bytes = await (await fetch(image.src)).arrayBuffer();
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    return [Array.from(new Uint8Array(digest)).join(), text];
+  } catch {
+    return null;  // the picture was just being replaced
+  }
+}"""
+
+
+def shown(figure):
+    """Return the digest of a figure's picture and its sentence."""
+    for _ in range(50):
+        if found := figure.evaluate(SHOWN):
+            return found
+        time.sleep(0.02)
+    raise AssertionError("a figure's picture cannot be read")
+
+
+def wait_for_change(figure, before, seconds, parts=(0, 1)):
+    """Return whether picture and sentence (or one of the `parts`) change in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        now = shown(figure)
+        if all(now[part] != before[part] for part in parts):
+            return True
+        time.sleep(0.03)
+    return False

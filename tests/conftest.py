@@ -1,0 +1,41 @@
+"""One thread per process, and, in CI, no test that is passed over in silence."""
+
+import os
+
+import pytest
+
+# Before the first import of numpy: the figures and networks here are small, and
+# threads of linear algebra only get in each other's way.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def _may_skip(reason):
+    # PyTorch is no dependency: the comparison with it runs where it is installed,
+    # and the reference values that were made with it are compared everywhere.
+    return "torch" in reason.lower()
+
+
+def _refuse_skip(report):
+    if not (IN_CI and report.skipped) or hasattr(report, "wasxfail"):
+        return
+    reason = str(report.longrepr[-1] if report.longrepr else "")
+    if not _may_skip(reason):
+        report.outcome = "failed"
+        report.longrepr = f"Nothing may be skipped in CI, but this was: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    _refuse_skip(report)
+    return report

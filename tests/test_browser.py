@@ -1,0 +1,305 @@
+"""Every notebook in a real browser: in JupyterLab, and as slides.
+
+Pictures of what was seen are left in artefacts/.
+"""
+
+import shutil
+
+import pytest
+from browser import (
+    ARTEFACTS,
+    FLAGS,
+    ROOT,
+    Watch,
+    find_chromium,
+    shown,
+    start_lab,
+    start_slides,
+    wait_for_change,
+)
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+
+SIZE = {"width": 1600, "height": 900}
+
+
+# ---- one browser, one JupyterLab, one server of slides for all tests ----------
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = find_chromium()
+    if path is None:
+        pytest.skip(
+            "no Chromium or Chrome found: install one, or set CHROMIUM to its path"
+        )
+    from playwright.sync_api import sync_playwright
+
+    ARTEFACTS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def context(chromium):
+    # One for all: the pages share a cache, so JupyterLab is loaded only once.
+    context = chromium.new_context(viewport=SIZE)
+    context.set_default_timeout(60_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def watch(context):
+    watch = Watch(context)
+    yield watch
+    watch.end()
+
+
+@pytest.fixture(scope="session")
+def lab(context, tmp_path_factory):
+    """A page with JupyterLab on a copy of the notebooks."""
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "work"
+    for name in ("notebooks", "images"):
+        shutil.copytree(
+            ROOT / name,
+            folder / name,
+            ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+        )
+    server = start_lab(folder, home)
+    watch = Watch(context)
+    page = context.new_page()
+    page.goto(f"{server.url}/lab?token={server.token}")
+    page.wait_for_selector(".jp-Launcher")
+    watch.end()
+    watch.assert_clean()
+    yield page
+    page.close()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def slides(chromium, tmp_path_factory):
+    """The address of a server of slides."""
+    server = start_slides(ROOT / "notebooks", tmp_path_factory.mktemp("slides"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def page(context):
+    page = context.new_page()
+    yield page
+    page.close()
+
+
+# ---- moving a control as a reader would, by keyboard --------------------------
+
+
+def press(page, element, *keys):
+    element.focus()
+    for key in keys:
+        page.keyboard.press(key)
+
+
+# The first that works: a step up; a step down, from the upper end; then the ends of
+# the range, for a step that is too small to be seen. Seconds to wait after each: a
+# figure that needs longer than the first two is still seen to change, later.
+SLIDER_KEYS = (["ArrowRight"], ["ArrowLeft", "ArrowLeft"], ["End"], ["Home"])
+SECONDS = (1, 1, 5, 15)
+
+
+def slider_moves(page, handle):
+    return [lambda keys=keys: press(page, handle, *keys) for keys in SLIDER_KEYS]
+
+
+def control_moves(page, control):
+    """Return for each handle or button of a control the moves to try on it."""
+    if handles := control.query_selector_all(".noUi-handle"):
+        return [slider_moves(page, handle) for handle in handles]
+    if box := control.query_selector("select"):
+        other = box.evaluate("b => b.selectedIndex ? 0 : 1")
+        return [[lambda: box.select_option(index=other)]]
+    if box := control.query_selector("input[type=checkbox]"):
+        return [[lambda: press(page, box, "Space")]]
+    if control.query_selector(".widget-toggle-button"):
+        buttons = control.query_selector_all(".widget-toggle-button:not(.mod-active)")
+        return [[lambda b=b: press(page, b, "Enter")] for b in buttons]
+    if control.evaluate("c => c.matches('button')"):
+        return [[lambda: press(page, control, "Enter")]]
+    if button := control.query_selector("button"):
+        return [[lambda: press(page, button, "Enter")]]
+    raise AssertionError(f"unknown control: {control.evaluate('c => c.outerHTML')}")
+
+
+def is_disabled(control):
+    return control.evaluate(
+        "c => c.disabled || !!c.querySelector('[disabled], :disabled')"
+    )
+
+
+def check_moves(figure, moves, name):
+    before = shown(figure)
+    for move, seconds in zip(moves, SECONDS[-len(moves) :], strict=True):
+        move()
+        if wait_for_change(figure, before, seconds):
+            return
+    now = shown(figure)
+    same = [
+        word
+        for word, a, b in zip(("picture", "sentence"), before, now, strict=True)
+        if a == b
+    ]
+    raise AssertionError(f"{name}: moved, but the {' and the '.join(same)} stayed")
+
+
+def check_figure(page, figure, where):
+    figure.scroll_into_view_if_needed()
+    controls = figure.query_selector_all(".normlib-controls > *")
+    assert controls, f"{where}: a live figure without controls"
+    for control in controls:
+        label = control.query_selector(".widget-label")
+        name = f"{where}, {label.inner_text() if label else control.inner_text()!r}"
+        if not is_disabled(control):
+            for moves in control_moves(page, control):
+                check_moves(figure, moves, name)
+
+
+# ---- in JupyterLab --------------------------------------------------------------
+
+OPEN_AND_RUN = """async (path) => {
+  const { commands } = window.jupyterapp;
+  const panel = await commands.execute("docmanager:open", { path });
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await commands.execute("notebook:run-all-cells");
+}"""
+
+# Errors and warnings in the outputs, and how many cells ran.
+OUTPUTS = """() => {
+  const wrong = [];
+  let ran = 0;
+  for (const cell of window.jupyterapp.shell.currentWidget.content.model.cells) {
+    if (cell.type !== "code") continue;
+    if (cell.executionCount) ran += 1;
+    for (const output of cell.outputs.toJSON()) {
+      if (output.output_type === "error") wrong.push(output.ename + output.evalue);
+      if (output.name === "stderr") wrong.push(output.text);
+    }
+  }
+  return { wrong, ran };
+}"""
+
+CLOSE = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  await panel.context.save();
+  panel.close();
+}"""
+
+
+@each_notebook
+def test_runs_in_jupyterlab_and_every_control_moves_its_figure(notebook, lab, watch):
+    lab.evaluate(OPEN_AND_RUN, f"notebooks/{notebook.name}")
+    try:
+        outputs = lab.evaluate(OUTPUTS)
+        assert outputs["wrong"] == []
+        assert outputs["ran"] > 0
+        lab.screenshot(path=ARTEFACTS / f"{notebook.stem}_lab.png")
+        visible = ".jp-NotebookPanel:not(.lm-mod-hidden) .normlib-figure"
+        for number, figure in enumerate(lab.query_selector_all(visible), 1):
+            where = f"{notebook.stem}, figure {number}"
+            try:
+                check_figure(lab, figure, where)
+            finally:
+                figure.screenshot(path=ARTEFACTS / f"{notebook.stem}_lab_{number}.png")
+    finally:
+        lab.evaluate(CLOSE)
+    watch.assert_clean()
+
+
+# ---- as slides ------------------------------------------------------------------
+
+PRESENT = ".slides section.present:not(.stack)"
+HASH = "() => location.hash"
+
+# Everything on the slide that reaches beyond the page.
+OUTSIDE = f"""() => {{
+  const slide = document.querySelector("{PRESENT}");
+  const seen = slide.querySelectorAll("p, li, pre, td, .normlib-image, .noUi-handle");
+  const out = [];
+  for (const part of seen) {{
+    const box = part.getBoundingClientRect();
+    const hidden = box.width === 0 || box.height === 0;
+    if (!hidden && (box.left < -1 || box.top < -1 || box.right > innerWidth + 1
+        || box.bottom > innerHeight + 1)) out.push(part.innerText || part.className);
+  }}
+  return out;
+}}"""
+
+
+def turn(page, key):
+    """Press `key` and return the slide's address when it changed, else None."""
+    before = page.evaluate(HASH)
+    page.keyboard.press(key)
+    try:
+        page.wait_for_function("h => location.hash !== h", arg=before, timeout=1500)
+    except Exception as error:
+        if "Timeout" not in type(error).__name__:
+            raise
+        return None
+    return page.evaluate(HASH)
+
+
+def check_slider_on_slide(page, figure, where):
+    handle = figure.query_selector(".noUi-handle")
+    if handle is None or is_disabled(figure):
+        return
+    address = page.evaluate(HASH)
+    check_moves(figure, slider_moves(page, handle), where)
+    assert page.evaluate(HASH) == address, f"{where}: an arrow key turned the slide"
+
+
+@each_notebook
+def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
+    page.goto(f"{slides}/voila/render/{notebook.name}")
+    page.wait_for_selector(PRESENT)
+    page.wait_for_load_state("networkidle")
+
+    addresses = [page.evaluate(HASH)]
+    while True:
+        where = f"{notebook.stem}, slide {addresses[-1]}"
+        page.wait_for_timeout(150)  # the slide is fitted in the next frame
+        name = f"{notebook.stem}_slide_{len(addresses):02}.png"
+        page.screenshot(path=ARTEFACTS / name)
+        assert not page.query_selector(f"{PRESENT}.too-long"), f"{where} is too long"
+        assert page.evaluate(OUTSIDE) == [], f"{where}: cut off"
+        for figure in page.query_selector_all(f"{PRESENT} .normlib-figure"):
+            check_slider_on_slide(page, figure, where)
+        # A slider may have the focus now: both keys must work from there too.
+        address = turn(page, ["PageDown", "Space"][len(addresses) % 2])
+        if address is None:
+            break
+        addresses.append(address)
+
+    assert len(addresses) > 1, "no second slide"
+    back = [addresses[-1]]
+    for _ in addresses[1:]:
+        back.append(turn(page, "PageUp"))
+    assert back == addresses[::-1]
+    watch.assert_clean()
+
+
+def test_speaker_notes_open_in_a_window_of_their_own(slides, page):
+    page.goto(f"{slides}/voila/render/{NOTEBOOKS[0].name}")
+    page.wait_for_selector(PRESENT)
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    assert "Speaker View" in popup.value.title()
+    popup.value.close()

@@ -1,0 +1,155 @@
+"""What every notebook keeps to, so that it reads, diffs, shows and compares well.
+
+That its numbers are true is for ``pytest --nbval`` to say, and whether its figures
+live, for tests/test_browser.py.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import notebooks as tool  # noqa: E402
+
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SLIDE_TYPES = {"slide", "subslide", "fragment", "notes", "skip", "-"}
+# With these nbval would not run, or not compare, what a reader sees.
+NBVAL_ESCAPES = re.compile(r"nbval[-_](skip|ignore|raises)|raises-exception", re.I)
+# A path of the author's machine.
+PLACES = re.compile(r"(?<![\w.])/(home|Users|root|tmp|work|usr|opt)/|\b[A-Z]:\\")
+
+each = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def texts_of(cell):
+    """Return the source and every text that the cell's outputs show."""
+    texts = [cell.source]
+    for output in cell.get("outputs", []):
+        texts.append(output.get("text", ""))
+        data = output.get("data", {})
+        texts += [str(data[kind]) for kind in data if kind.startswith("text/")]
+    return texts
+
+
+@each
+def test_notebook_is_valid_and_every_cell_has_an_id(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    nbformat.validate(notebook)
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+
+
+@each
+def test_every_cell_says_what_it_is_on_a_slide(path):
+    for cell in read(path).cells:
+        slide_type = cell.metadata.get("slideshow", {}).get("slide_type")
+        assert slide_type in SLIDE_TYPES, cell.source
+
+
+@each
+def test_notebook_is_saved_as_executed_from_the_top(path):
+    cells = code_cells(read(path))
+    counts = [cell.execution_count for cell in cells]
+    assert counts == list(range(1, len(cells) + 1))
+
+
+@each
+def test_no_error_no_warning_no_address_in_memory(path):
+    for cell in code_cells(read(path)):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", cell.source
+        assert not any(" at 0x" in text for text in texts_of(cell)), cell.source
+
+
+@each
+def test_no_cell_escapes_comparison(path):
+    for cell in code_cells(read(path)):
+        assert not NBVAL_ESCAPES.search(cell.source + " ".join(tags(cell)))
+        # nbval shows what a semicolon hides in JupyterLab.
+        assert not cell.source.rstrip().endswith(";"), cell.source
+
+
+@each
+def test_notebook_is_tidy(path):
+    notebook = read(path)
+    before = nbformat.writes(notebook)
+    tool.tidy(notebook)
+    assert nbformat.writes(notebook) == before, "run: make notebooks"
+
+
+@each
+def test_file_is_small(path):
+    assert path.stat().st_size < 300_000
+
+
+@each
+def test_code_cells_are_short(path):
+    for cell in code_cells(read(path)):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in PATHS if not p.name.startswith("00")], ids=lambda p: p.stem
+)
+def test_notebook_has_the_size_of_one_sitting(path):
+    notebook = read(path)
+    text = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    assert 15 <= len(notebook.cells) <= 35
+    assert 600 <= len(text.split()) <= 1500
+
+
+@each
+def test_solutions_are_hidden(path):
+    for cell in read(path).cells:
+        if "solution" in tags(cell):
+            assert cell.metadata.get("jupyter", {}).get("source_hidden"), cell.source
+
+
+@each
+def test_no_path_of_a_machine(path):
+    for cell in read(path).cells:
+        for text in texts_of(cell):
+            assert not PLACES.search(text), text
+
+
+def test_tidy_renumbers_and_drops_what_changes_from_run_to_run():
+    widget = {tool.WIDGET_VIEW: {"model_id": "1"}, "image/png": "", "text/plain": "a"}
+    output = nbformat.v4.new_output("execute_result", widget, execution_count=7)
+    ran = nbformat.v4.new_code_cell("1 ", execution_count=7, outputs=[output])
+    ran.metadata["execution"] = {"iopub.status.busy": "a time"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[ran, nbformat.v4.new_markdown_cell(" ")],
+        metadata={
+            "widgets": {},
+            "language_info": {"name": "python", "version": "3.11.7"},
+        },
+    )
+    name = ran.id
+    tool.tidy(notebook)
+
+    (cell,) = notebook.cells
+    assert (cell.id, cell.source, cell.execution_count) == (name, "1", 1)
+    assert cell.outputs[0].execution_count == 1
+    assert set(cell.outputs[0].data) == {"image/png", "text/plain"}
+    assert cell.metadata == {}
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert "version" not in notebook.metadata["language_info"]
