@@ -1,0 +1,72 @@
+"""The few kinds of control that figures use, with labels that are not cut off."""
+
+import ipywidgets as widgets
+
+_WIDE = {"description_width": "initial"}
+
+
+def slider(description, low, high, value, step=0.1, readout_format=".2f"):
+    """Return a slider over real numbers from `low` to `high`."""
+    return widgets.FloatSlider(
+        description=description,
+        min=low,
+        max=high,
+        value=value,
+        step=step,
+        readout_format=readout_format,
+        style=_WIDE,
+    )
+
+
+def whole(description, low, high, value, step=1):
+    """Return a slider over whole numbers from `low` to `high`."""
+    return widgets.IntSlider(
+        description=description,
+        min=low,
+        max=high,
+        value=value,
+        step=step,
+        style=_WIDE,
+    )
+
+
+def log_slider(description, low, high, value, step=0.1):
+    """Return a slider over powers of ten; `low` and `high` are exponents."""
+    return widgets.FloatLogSlider(
+        description=description,
+        base=10,
+        min=low,
+        max=high,
+        value=value,
+        step=step,
+        readout_format=".1e",
+        style=_WIDE,
+    )
+
+
+def steps(description, options, value):
+    """Return a slider that stops only at `options` (values, or (label, value))."""
+    return widgets.SelectionSlider(
+        description=description, options=options, value=value, style=_WIDE
+    )
+
+
+def choice(description, options, value):
+    """Return buttons of which one is pressed."""
+    buttons = widgets.ToggleButtons(
+        description=description, options=options, value=value, style=dict(_WIDE)
+    )
+    buttons.style.button_width = "auto"
+    return buttons
+
+
+def switch(description, value=False):
+    """Return a box to tick."""
+    return widgets.Checkbox(
+        description=description, value=value, indent=False, style=_WIDE
+    )
+
+
+def seed(value=0):
+    """Return the control that draws the random numbers afresh."""
+    return whole("seed", 0, 99, value)

@@ -1,0 +1,102 @@
+"""What is wrong with a picture: labels cut off or upon one another, and NaN."""
+
+import numpy as np
+from matplotlib.text import Text
+
+SLACK = 1.0  # pixels: boxes hold a little air around the ink
+
+
+class LabelCheck:
+    """Finds the labels of a LiveFigure that are cut off or cover another.
+
+    The boxes of labels that stand still are measured once, and those of moving
+    ones once for each word, since measuring a text takes a millisecond.
+    """
+
+    def __init__(self, figure):
+        self.figure = figure
+        self.renderer = figure.canvas.get_renderer()
+        self.moving = [a for a in figure.moving if isinstance(a, Text)]
+        hidden = _hidden(figure.figure) | {id(text) for text in self.moving}
+        fixed = [
+            text
+            for text in figure.figure.findobj(Text)
+            if id(text) not in hidden and text.get_visible() and text.get_text().strip()
+        ]
+        self.fixed = [
+            (text.get_text(), text.get_window_extent(self.renderer).extents)
+            for text in fixed
+        ]
+        self.sizes = {}
+
+    def _box(self, text):
+        anchor = np.tile(
+            text.get_transform().transform(text.get_unitless_position()), 2
+        )
+        look = (
+            text.get_text(),
+            text.get_fontproperties(),
+            text.get_horizontalalignment(),
+            text.get_verticalalignment(),
+            text.get_rotation(),
+        )
+        if look not in self.sizes:
+            extents = text.get_window_extent(self.renderer).extents
+            self.sizes[look] = extents - anchor
+        return anchor + self.sizes[look]
+
+    def problems(self):
+        """Return a line for each label that is cut off or covers another."""
+        shown = self.fixed + [
+            (text.get_text(), self._box(text))
+            for text in self.moving
+            if text.get_visible() and text.get_text().strip()
+        ]
+        if not shown:
+            return []
+        words = [word for word, _ in shown]
+        boxes = np.array([box for _, box in shown])
+        low, high = boxes[:, :2], boxes[:, 2:]
+        page = self.figure.figure.bbox
+        out = (low < -SLACK).any(1) | (high > np.add(page.size, SLACK)).any(1)
+        shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+        over = np.triu((shared > (SLACK, 2 * SLACK)).all(-1), k=1)
+        return [f"{words[k]!r} is cut off" for k in np.flatnonzero(out)] + [
+            f"{words[i]!r} and {words[j]!r} overlap" for i, j in np.argwhere(over)
+        ]
+
+
+def _hidden(fig):
+    """Return the ids of the axis texts that are not drawn: ticks outside, axes off."""
+    hidden = set()
+    for axes in fig.axes:
+        for axis, limits in (
+            (axes.xaxis, axes.get_xlim()),
+            (axes.yaxis, axes.get_ylim()),
+        ):
+            off = not (axes.get_visible() and axes.axison and axis.get_visible())
+            if off:
+                hidden.add(id(axis.label))
+            low, high = sorted(limits)
+            slack = 1e-9 * (high - low)
+            for tick in (*axis.majorTicks, *axis.minorTicks):  # also those not in use
+                if off or not low - slack <= tick.get_loc() <= high + slack:
+                    hidden |= {id(tick.label1), id(tick.label2)}
+    return hidden
+
+
+def has_nan(figure):
+    """Return whether the sentence, or an artist that moves, shows NaN or infinity."""
+    words = [figure.sentence] + [
+        a.get_text() for a in figure.moving if isinstance(a, Text)
+    ]
+    for word in " ".join(words).lower().replace(",", " ").replace(".", " ").split():
+        if word.strip("()=-+:;") in ("nan", "inf"):
+            return True
+    for artist in figure.moving:
+        for data in ("get_xydata", "get_array"):
+            if hasattr(artist, data):
+                values = getattr(artist, data)()
+                if values is not None and np.isnan(np.ma.filled(values, 0.0)).any():
+                    return True
+    return False

@@ -1,0 +1,254 @@
+"""Every live figure over the range of its controls, in both sizes of type."""
+
+import io
+import warnings
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+from figure_checks import LabelCheck, has_nan
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from normlib import live
+from normlib.live import stamps
+from normlib.live.figure import LiveFigure
+
+RANDOM = 200
+RANDOM_IN_LECTURE = 40  # the same computations; only the size of the type differs
+NAMES = sorted(live.figures())
+
+
+def offered(control):
+    """Return the values that a control offers, from its lowest to its highest."""
+    options = getattr(control, "options", None)
+    if options is not None:
+        return [o[1] if isinstance(o, tuple) else o for o in options]
+    if isinstance(control, widgets.Checkbox):
+        return [False, True]
+    if isinstance(control, widgets.FloatLogSlider):
+        powers = np.arange(control.min, control.max + control.step / 2, control.step)
+        return [control.base ** min(p, control.max) for p in powers]
+    count = round((control.max - control.min) / control.step) + 1
+    values = [control.min + k * control.step for k in range(count)]
+    whole = isinstance(control, widgets.IntSlider)
+    return values if whole else [min(v, control.max) for v in values]
+
+
+def settings(figure, rng, count):
+    """Return the lowest, middle and highest of every control, and random settings."""
+    values = {name: offered(control) for name, control in figure.controls.items()}
+    yield {name: v[0] for name, v in values.items()}
+    yield {name: v[len(v) // 2] for name, v in values.items()}
+    yield {name: v[-1] for name, v in values.items()}
+    for name in values:
+        for v in (
+            values[name][0],
+            values[name][len(values[name]) // 2],
+            values[name][-1],
+        ):
+            yield {name: v}
+    for _ in range(count):
+        yield {name: v[rng.integers(len(v))] for name, v in values.items()}
+
+
+@pytest.fixture(params=[False, True], ids=["desk", "lecture"])
+def lecture(request):
+    before = live.lecture_mode()
+    live.lecture_mode(request.param)
+    yield request.param
+    live.lecture_mode(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_drawn(name, lecture):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = live.figures()[name]()
+        labels = LabelCheck(figure)
+        assert labels.problems() == []
+        rng = np.random.default_rng(len(name))
+        count = RANDOM_IN_LECTURE if lecture else RANDOM
+        for values in settings(figure, rng, count):
+            figure.set(**values)
+            assert {n: figure.values[n] for n in values} == values
+            assert not has_nan(figure), (values, figure.sentence)
+            assert len(figure.sentence) > 20, values
+            assert labels.problems() == [], values
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_picture_has_the_announced_size_and_ink(name):
+    figure = live.figures()[name]()
+    picture = np.asarray(Image.open(io.BytesIO(figure.png)).convert("L"))
+    assert picture.shape == (round(figure.height * 100), round(figure.width * 100))
+    assert picture.std() > 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_control_changes_the_picture_somewhere(name):
+    """A slider that changes nothing visible is a bug."""
+    figure = live.figures()[name]()
+    rng = np.random.default_rng(0)
+    ranges = {key: offered(control) for key, control in figure.controls.items()}
+    for control, values in ranges.items():
+        changed = False
+        for _ in range(40):
+            others = {k: v[rng.integers(len(v))] for k, v in ranges.items()}
+            figure.set(**others | {control: values[0]})
+            first = figure.png, figure.sentence
+            for value in (values[-1], values[len(values) // 2]):
+                figure.set(**{control: value})
+                changed |= figure.png != first[0] and figure.sentence != first[1]
+            if changed:
+                break
+        assert changed, f"{control} never changes picture and sentence"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_coming_back_gives_the_same_picture(name):
+    """What is seen depends on the setting only, not on how one got there."""
+    figure = live.figures()[name]()
+    start, sentence, values = figure.png, figure.sentence, figure.values
+    figure.set(**{k: offered(c)[-1] for k, c in figure.controls.items()})
+    figure.set(**values)
+    assert figure.sentence == sentence
+    assert figure.png == start
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_mime_bundle_serves_page_file_and_screen_reader(name):
+    figure = live.figures()[name]()
+    bundle = figure._repr_mimebundle_()
+    assert set(bundle) == {
+        "application/vnd.jupyter.widget-view+json",
+        "image/png",
+        "text/plain",
+    }
+    assert bundle["text/plain"] == figure.sentence
+    assert figure.sentence.endswith((".", "!", "?"))
+
+
+class Line(LiveFigure):
+    """The smallest figure: one slider, one line; it refuses 7."""
+
+    def make_controls(self):
+        return {
+            "height": widgets.IntSlider(min=0, max=10, value=3),
+            "kind": widgets.Dropdown(options=["up", "down"]),
+            "on": widgets.Checkbox(value=True),
+        }
+
+    def draw(self, fig):
+        ax = fig.add_axes((0.1, 0.1, 0.8, 0.8))
+        ax.set(xlim=(0, 1), ylim=(-10, 10))
+        (self.line,) = ax.plot([0, 1], [0, 0])
+        return [self.line]
+
+    def move(self, height, kind, on):
+        if height == 7:
+            raise ValueError("7 is not allowed here; choose another height.")
+        sign = 1 if kind == "up" else -1
+        self.line.set_ydata([0, sign * height * on])
+        return f"The line ends at {sign * height * on}."
+
+
+def test_a_slider_moves_picture_and_sentence():
+    figure = Line()
+    before = figure.png
+    figure.controls["height"].value = 9
+    assert figure.sentence == "The line ends at 9."
+    assert figure.png != before
+    assert figure._image.value == figure.png
+    assert figure._image.tooltip == figure.sentence
+    assert figure.sentence in figure._text.value
+
+
+def test_a_refused_setting_keeps_the_readers_value_and_says_why():
+    figure = Line()
+    before = figure.png
+    figure.controls["height"].value = 7
+    assert figure.controls["height"].value == 7
+    assert figure.png == before
+    assert figure.sentence == "Not drawn: 7 is not allowed here; choose another height."
+    figure.set(height=4)
+    assert figure.sentence == "The line ends at 4."
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"height": 11}, "height=11 is outside the slider; choose 0 to 10."),
+        ({"height": -1, "kind": "down"}, "height=-1 is outside the slider"),
+        ({"height": "high"}, "height='high' is outside the slider"),
+        ({"height": float("nan")}, "height=nan is outside the slider"),
+        ({"kind": "left"}, "kind='left' is not offered; choose one of ['up', 'down']."),
+        ({"on": 2}, "on=2 is no switch setting; choose True or False."),
+    ],
+)
+def test_a_value_that_no_control_offers_changes_nothing(values, why):
+    figure = Line()
+    before, settings_before = figure.png, figure.values
+    figure.set(**values)
+    assert why in figure.sentence
+    assert figure.values == settings_before
+    assert figure.png == before
+
+
+def test_an_unknown_control_is_named():
+    with pytest.raises(ValueError, match=r"no control 'width'.*'height', 'kind', 'on'"):
+        Line().set(width=3)
+
+
+def test_several_values_make_one_frame():
+    figure = Line()
+    frames = []
+    figure._image.observe(lambda change: frames.append(change), names="value")
+    figure.set(height=8, kind="down")
+    assert len(frames) == 1
+    assert figure.sentence == "The line ends at -8."
+
+
+def test_a_cut_off_label_and_an_overlap_are_found():
+    """The check of the labels can fail."""
+    figure = Line()
+    words = figure.figure.text(0.5, 0.5, "hello", size=20)
+    figure.moving.append(words)
+    labels = LabelCheck(figure)
+    assert labels.problems() == []
+    words.set_position((0.97, 0.5))
+    assert labels.problems() == ["'hello' is cut off"]
+    figure.figure.axes[0].set_title("over it")
+    figure.redraw()
+    title = figure.figure.axes[0].title.get_window_extent()
+    words.set_position(figure.figure.transFigure.inverted().transform(title.min))
+    assert LabelCheck(figure).problems() == ["'over it' and 'hello' overlap"]
+
+
+def test_stamped_text_is_the_text_that_matplotlib_draws():
+    """Pixel for pixel, up to the place of single letters within a word."""
+    fig = Figure(figsize=(5, 3), dpi=100)
+    canvas = FigureCanvasAgg(fig)
+    texts = [
+        fig.text(x / 500, y / 300, words, ha=ha, va=va, rotation=turn, color=color)
+        for words, x, y, ha, va, turn, color in (
+            ("-1.37", 50, 250, "left", "top", 0, "red"),
+            ("12.5 pixels", 250, 250, "center", "center", 0, "blue"),
+            ("mean", 450, 250, "right", "baseline", 0, "black"),
+            ("upwards", 50, 100, "center", "center", 90, "green"),
+            ("$x^2$", 250, 100, "left", "bottom", 0, "black"),
+            ("two\nlines", 400, 100, "left", "bottom", 0, "black"),
+        )
+    ]
+    canvas.draw()
+    expected = np.asarray(canvas.buffer_rgba()).astype(int)
+    renderer = canvas.get_renderer()
+    renderer.clear()
+    fig.patch.draw(renderer)
+    for text in texts:
+        stamps.draw(text, renderer)
+    drawn = np.asarray(canvas.buffer_rgba()).astype(int)
+    ink = (expected < 200).any(-1).sum()
+    assert ink > 1000
+    assert (np.abs(drawn - expected).max(-1) > 100).sum() < 0.05 * ink
