@@ -1,0 +1,272 @@
+"""Which changes of weights and data a normalized layer does not notice, measured."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, float_array, generator, number
+from normlib.norms import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+    weight_norm,
+)
+
+NORMS = ("batch", "weight", "layer", "rms")
+CHANGES = (
+    "weight matrix rescaled",
+    "weight matrix recentred",
+    "weight vector rescaled",
+    "data rescaled",
+    "data recentred",
+    "single case rescaled",
+)
+# Ba, Kiros, Hinton 2016, table 1; the last row from Zhang, Sennrich 2019, table 1.
+PUBLISHED = np.array(
+    [
+        [True, False, True, True, True, False],
+        [True, False, True, False, False, False],
+        [True, True, False, True, False, True],
+        [True, False, False, True, False, True],
+    ]
+)
+IMAGE_NORMS = ("batch", "layer", "instance", "group")
+IMAGE_CHANGES = (
+    "contrast of each image",
+    "brightness of each image",
+    "contrast of each channel",
+    "brightness of each channel",
+    "contrast of each channel of each image",
+    "brightness of each channel of each image",
+)
+TOLERANCE = 1e-9  # of a relative change that counts as none
+
+
+class InvarianceTable(NamedTuple):
+    """How far the output moved for every norm and every change.
+
+    Attributes
+    ----------
+    norms : tuple of str, of length M
+        The rows.
+    changes : tuple of str, of length C
+        The columns.
+    change : ndarray of shape (M, C)
+        Largest change of the output over its largest entry.
+    invariant : ndarray of bool, shape (M, C)
+        Whether that is below 1e-9.
+    """
+
+    norms: tuple
+    changes: tuple
+    change: np.ndarray
+    invariant: np.ndarray
+
+
+def invariance_table(strength=3.0, *, eps=0.0, rng=0):
+    """Apply each change to a normalized layer and measure what comes out.
+
+    Parameters
+    ----------
+    strength : float
+        Rescalings multiply by it, recentrings shift by ``strength - 1`` times a
+        random vector: 1 changes nothing. Above 0; default 3.
+    eps : float
+        Added to the variance inside the root; default 0, for exact statements.
+    rng : int or numpy.random.Generator
+        Seed or generator of 12 cases with 6 features and of a 6 x 8 weight;
+        default 0.
+
+    Returns
+    -------
+    InvarianceTable
+        Rows `NORMS`, columns `CHANGES`; compare with `PUBLISHED`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``strength`` is not above 0 or ``eps`` is negative.
+
+    Notes
+    -----
+    The layer is ``norm(x W)`` without a bias; weight norm gives each unit's
+    incoming weights length 1. A recentring of W adds the same vector to the
+    weights of all units, one of the data adds the same vector to all cases. A
+    factor below 0 would flip the sign of a normalized output, which is why the
+    strength is above 0.
+
+    References
+    ----------
+    Ba, Kiros, Hinton 2016, arXiv:1607.06450, table 1 and equations 6 and 7.
+    Zhang, Sennrich 2019, arXiv:1910.07467, table 1 (RMS norm).
+
+    Examples
+    --------
+    >>> table = invariance_table()
+    >>> bool((table.invariant == PUBLISHED).all())
+    True
+    """
+    number("strength", strength, positive=True)
+    eps, rng = number("eps", eps, minimum=0), generator(rng)
+    x, weight = rng.standard_normal((12, 6)), rng.standard_normal((6, 8))
+    shift = rng.standard_normal(6)
+    changed = [change_layer(x, weight, c, strength, shift) for c in CHANGES]
+    return _table(
+        NORMS,
+        CHANGES,
+        lambda norm: _normalized_layer(x, weight, norm, eps),
+        lambda norm, column: _normalized_layer(*changed[column], norm, eps),
+    )
+
+
+def change_layer(x, weight, change, strength, shift):
+    """Apply one change of Table 1 to the data or the weights of a layer.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D)
+        Data, one case per row.
+    weight : ndarray of shape (D, H)
+        Weights, one unit per column.
+    change : str
+        One of `CHANGES`.
+    strength : float
+        Factor of a rescaling; ``strength - 1`` is the factor of a recentring.
+    shift : ndarray of shape (D,)
+        Direction of a recentring.
+
+    Returns
+    -------
+    x : ndarray of shape (N, D)
+        Changed or as it was; unit 0 and case 0 are the single ones.
+    weight : ndarray of shape (D, H)
+        Changed or as it was.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape does not fit or the change is unknown.
+
+    References
+    ----------
+    Ba, Kiros, Hinton 2016, arXiv:1607.06450, section 5.1.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((2, 1)), np.ones((1, 2))
+    >>> change_layer(x, weight, "weight vector rescaled", 3.0, np.ones(1))[1]
+    array([[3., 1.]])
+    """
+    x, weight = float_array("x", x, ndim=2), float_array("weight", weight, ndim=2)
+    shift = float_array("shift", shift, ndim=1)
+    choice("change", change, CHANGES)
+    if not x.shape[1] == weight.shape[0] == shift.size:
+        raise ValueError(
+            f"x, weight and shift must share one number of features, got shapes "
+            f"{x.shape}, {weight.shape} and {shift.shape}"
+        )
+    x, weight = x.copy(), weight.copy()
+    if change == "weight matrix rescaled":
+        weight *= strength
+    elif change == "weight matrix recentred":
+        weight += (strength - 1) * shift[:, None]
+    elif change == "weight vector rescaled":
+        weight[:, 0] *= strength
+    elif change == "data rescaled":
+        x *= strength
+    elif change == "data recentred":
+        x += (strength - 1) * shift
+    else:
+        x[0] *= strength
+    return x, weight
+
+
+def contrast_table(strength=3.0, *, eps=0.0, rng=0):
+    """Change contrast and brightness of images and measure what norms let through.
+
+    Parameters
+    ----------
+    strength : float
+        Contrasts are multiplied by random factors between 1 and ``strength``,
+        brightnesses shifted by up to ``strength - 1``. Above 0; default 3.
+    eps : float
+        Added to the variance inside the root; default 0.
+    rng : int or numpy.random.Generator
+        Seed or generator of 4 images with 6 channels of 8 x 8 pixels; default 0.
+
+    Returns
+    -------
+    InvarianceTable
+        Rows `IMAGE_NORMS` (layer norm over channels and pixels, group norm with
+        2 groups), columns `IMAGE_CHANGES`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``strength`` is not above 0 or ``eps`` is negative.
+
+    Notes
+    -----
+    Instance norm subtracts and divides within each channel of each image, so it
+    is blind to all six: the contrast of the single picture is gone, which is
+    what style transfer wants.
+
+    References
+    ----------
+    Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
+
+    Examples
+    --------
+    >>> table = contrast_table()
+    >>> table.invariant[IMAGE_NORMS.index("instance")].all()
+    np.True_
+    """
+    number("strength", strength, positive=True)
+    eps, rng = number("eps", eps, minimum=0), generator(rng)
+    images = rng.standard_normal((4, 6, 8, 8))
+    changed = []
+    for what in IMAGE_CHANGES:
+        shape = (
+            4 if "each image" in what else 1,
+            6 if "each channel" in what else 1,
+            1,
+            1,
+        )
+        amount = 1 + (strength - 1) * rng.uniform(0.2, 1, shape)
+        is_contrast = what.startswith("contrast")
+        changed.append(images * amount if is_contrast else images + (amount - 1))
+    return _table(
+        IMAGE_NORMS,
+        IMAGE_CHANGES,
+        lambda norm: _normalized_images(images, norm, eps),
+        lambda norm, column: _normalized_images(changed[column], norm, eps),
+    )
+
+
+def _table(norms, changes, before, after):
+    change = np.empty((len(norms), len(changes)))
+    for row, norm in enumerate(norms):
+        y = before(norm)
+        for column in range(len(changes)):
+            moved = np.abs(after(norm, column) - y).max()
+            change[row, column] = moved / np.abs(y).max()
+    return InvarianceTable(norms, changes, change, change < TOLERANCE)
+
+
+def _normalized_layer(x, weight, norm, eps):
+    if norm == "weight":
+        by_unit, _ = weight_norm(weight.T, np.ones(weight.shape[1]))
+        return x @ by_unit.T
+    apply = {"batch": batch_norm, "layer": layer_norm, "rms": rms_norm}[norm]
+    return apply(x @ weight, eps=eps)[0]
+
+
+def _normalized_images(images, norm, eps):
+    if norm == "layer":
+        return layer_norm(images, axes=(1, 2, 3), eps=eps)[0]
+    if norm == "group":
+        return group_norm(images, 2, eps=eps)[0]
+    apply = {"batch": batch_norm, "instance": instance_norm}[norm]
+    return apply(images, eps=eps)[0]
