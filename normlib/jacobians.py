@@ -1,11 +1,12 @@
-"""The exact derivative of each norm as a matrix, and what its spectrum says."""
+"""The exact derivative of each norm and of deep networks, and what it lets through."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, number
+from normlib._arguments import choice, float_array, generator, integer, number
 from normlib.geometry import centring_matrix, project_on_plane
+from normlib.network import mlp
 
 
 class Spectrum(NamedTuple):
@@ -222,6 +223,76 @@ def weight_norm_jacobian(v, g):
     direction = v / length
     projector = np.eye(v.size) - np.outer(direction, direction)
     return WeightNormJacobian(g / length * projector, direction)
+
+
+def jacobian_products(
+    depth, *, activation="linear", norm=None, init="lecun", gain=1.0, width=64, rng=0
+):
+    """Return the singular values of the product of the last 1, 2, ... layers.
+
+    Parameters
+    ----------
+    depth : int
+        Number of layers L, at least 2.
+    activation, init, gain
+        As for `depth_profile`; default linear layers and LeCun's
+        initialisation.
+    norm : {None, "layer", "rms"}
+        Norm of the pre-activations; batch norm mixes samples and has no
+        Jacobian of one.
+    width : int
+        Units per layer; default 64.
+    rng : int or numpy.random.Generator
+        Seed or generator; default 0.
+
+    Returns
+    -------
+    ndarray of shape (L - 1, width)
+        Row k: the singular values of ``dh_L / dh_(L-1-k)`` at one Gaussian
+        input, in descending order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
+    Notes
+    -----
+    Gaussian matrices of the right variance keep the mean square of the singular
+    values at 1 but spread them ever wider with depth; orthogonal matrices keep
+    every one at 1.
+
+    References
+    ----------
+    Saxe, McClelland, Ganguli 2013, arXiv:1312.6120, section 3.
+
+    Examples
+    --------
+    >>> values = jacobian_products(20, init="orthogonal")
+    >>> bool(abs(values - 1).max() < 1e-12)
+    True
+    """
+    depth = integer("depth", depth, minimum=2)
+    width = integer("width", width, minimum=2)
+    choice("norm", norm, (None, "layer", "rms"))
+    rng = generator(rng)
+    net = mlp(
+        [width] * (depth + 1) + [1],
+        activation=activation,
+        norm=norm,
+        init=init,
+        gain=gain,
+        bias=False,
+        rng=rng,
+    )
+    net.layers.pop()  # only the hidden layers
+    # Copies of one input, and at the output the gradient of one unit each: the
+    # gradients of layer l are then the rows of the Jacobian dh_L / dh_l.
+    net.forward(np.tile(rng.standard_normal(width), (width, 1)))
+    net.backward(np.eye(width), record=True)
+    size = len(net.layers) // depth
+    rows = net.output_grads[size - 1 :: size][:-1]
+    return np.array([np.linalg.svd(row, compute_uv=False) for row in rows[::-1]])
 
 
 def spectrum(jacobian, *, rtol=1e-9):
