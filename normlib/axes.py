@@ -28,30 +28,50 @@ LAYER_READINGS = {
 }
 
 
-class Sharing(NamedTuple):
-    """How a norm shares its statistics and parameters over an array.
+class Sets(NamedTuple):
+    """Which entries of a matrix form one set.
 
     Attributes
     ----------
-    view : tuple of int
-        Shape to reshape x to, so that every set is a block of whole axes.
-    axes : tuple of int
-        The axes of `view` that mean and variance are taken over.
+    width : int
+        Neighbouring entries of a row that belong to one set.
+    across : bool
+        Whether those entries of all other rows belong to it as well.
+    """
+
+    width: int
+    across: bool
+
+
+class Sharing(NamedTuple):
+    """How a norm shares its statistics and parameters over an array.
+
+    The array becomes a matrix: ``x.transpose(order).reshape(matrix)``.
+
+    Attributes
+    ----------
+    order : tuple of int or None
+        Order of the axes in which the sets are neighbours; None: as they are.
+    matrix : tuple of int
+        Rows and columns; a row is one sample or token.
+    sets : Sets
+        Which entries of the matrix share statistics.
     stats_shape : tuple of int
         Shape of the mean and of the variance; its product counts the pairs.
     parameter_shape : tuple of int
         Shape of gamma and beta.
-    parameter_view : tuple of int
-        Shape to reshape gamma and beta to, so that they broadcast over `view`.
+    repeat : int
+        Neighbouring entries of a row that share one parameter.
     size : int
         Entries in one set.
     """
 
-    view: tuple
-    axes: tuple
+    order: tuple | None
+    matrix: tuple
+    sets: Sets
     stats_shape: tuple
     parameter_shape: tuple
-    parameter_view: tuple
+    repeat: int
     size: int
 
 
@@ -73,7 +93,7 @@ def sharing(norm, shape, num_groups=None, axes=None):
     Returns
     -------
     Sharing
-        View, axes and shapes.
+        The matrix, its sets, and the shapes of statistics and parameters.
 
     Raises
     ------
@@ -96,8 +116,9 @@ def sharing(norm, shape, num_groups=None, axes=None):
 
     Examples
     --------
-    >>> sharing("group", (2, 6, 4, 4), num_groups=3).view
-    (2, 3, 2, 16)
+    >>> how = sharing("group", (2, 6, 4, 4), num_groups=3)
+    >>> how.matrix, how.sets.width, how.stats_shape
+    ((2, 96), 32, (2, 3))
     """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
@@ -108,7 +129,9 @@ def sharing(norm, shape, num_groups=None, axes=None):
             f"leave empty batches out"
         )
     if norm in ("layer", "rms"):
-        return _over_axes(shape, -1 if axes is None else axes)
+        return _over_axes(
+            shape, normalize_axes(-1 if axes is None else axes, len(shape))
+        )
     if len(shape) not in CHANNEL_AXIS:
         raise ValueError(
             f"x must have shape (N, D), (N, T, D) or (N, C, H, W) for {norm} norm, "
@@ -116,9 +139,7 @@ def sharing(norm, shape, num_groups=None, axes=None):
         )
     if norm == "batch":
         return _batch(shape)
-    if norm == "instance":
-        return _instance(shape)
-    return _group(shape, num_groups)
+    return _within_sample(shape, num_groups)
 
 
 def _check_options(norm, num_groups, axes):
@@ -172,57 +193,59 @@ def normalize_axes(axes, ndim):
 
 
 def _over_axes(shape, axes):
-    axes = normalize_axes(axes, len(shape))
-    kept = tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    """Share over whole axes; parameters, if any, have the shape of these axes."""
+    ndim = len(shape)
+    kept = tuple(axis for axis in range(ndim) if axis not in axes)
+    stats_shape = tuple(shape[axis] for axis in kept)
     parameter_shape = tuple(shape[axis] for axis in axes)
-    size = prod(parameter_shape)
-    if axes == tuple(range(len(shape) - len(axes), len(shape))):
-        view, view_axes, parameter_view = (prod(kept), size), (1,), (1, size)
+    size, count = prod(parameter_shape), prod(stats_shape)
+    if kept and axes == tuple(range(len(axes))):
+        order, matrix, sets = None, (size, count), Sets(1, True)
     else:
-        view, view_axes = shape, axes
-        parameter_view = tuple(n if axis in axes else 1 for axis, n in enumerate(shape))
-    return Sharing(view, view_axes, kept, parameter_shape, parameter_view, size)
+        order = None if kept + axes == tuple(range(ndim)) else kept + axes
+        matrix, sets = (count, size), Sets(size, False)
+    return Sharing(order, matrix, sets, stats_shape, parameter_shape, 1, size)
 
 
 def _batch(shape):
+    """Share over all axes but the channels."""
     channels = shape[CHANNEL_AXIS[len(shape)]]
-    size = prod(shape) // channels
-    if len(shape) == 4:
-        view, axes = (shape[0], channels, shape[2] * shape[3]), (0, 2)
-        parameter_view = (1, channels, 1)
-    else:
-        view, axes, parameter_view = (size, channels), (0,), (1, channels)
-    return Sharing(view, axes, (channels,), (channels,), parameter_view, size)
+    positions = shape[2] * shape[3] if len(shape) == 4 else 1
+    rows = prod(shape) // (channels * positions)
+    return Sharing(
+        None,
+        (rows, channels * positions),
+        Sets(positions, True),
+        (channels,),
+        (channels,),
+        positions,
+        rows * positions,
+    )
 
 
-def _instance(shape):
+def _within_sample(shape, num_groups):
+    """Share over the positions of a group of channels; None: each channel alone."""
     n, channels = shape[0], shape[CHANNEL_AXIS[len(shape)]]
-    size = prod(shape) // (n * channels)
-    if len(shape) == 3:
-        view, axes, parameter_view = shape, (1,), (1, 1, channels)
-    else:
-        view, axes, parameter_view = (n, channels, size), (2,), (1, channels, 1)
-    return Sharing(view, axes, (n, channels), (channels,), parameter_view, size)
-
-
-def _group(shape, num_groups):
-    n, channels = shape[0], shape[CHANNEL_AXIS[len(shape)]]
-    if num_groups < 1 or channels % num_groups:
+    groups = channels if num_groups is None else num_groups
+    if isinstance(groups, bool) or not isinstance(groups, int | np.integer):
+        raise ValueError(f"num_groups must be a whole number, got {num_groups!r}")
+    if groups < 1 or channels % groups:
         divisors = [k for k in range(1, channels + 1) if channels % k == 0]
         raise ValueError(
             f"num_groups must divide the {channels} channels of x, got {num_groups}; "
             f"choose one of {', '.join(map(str, divisors))}"
         )
-    width = channels // num_groups
     positions = prod(shape) // (n * channels)
-    if len(shape) == 3:
-        view, axes = (n, positions, num_groups, width), (1, 3)
-        parameter_view = (1, 1, num_groups, width)
-    else:
-        view, axes = (n, num_groups, width, positions), (2, 3)
-        parameter_view = (1, num_groups, width, 1)
-    size = width * positions
-    return Sharing(view, axes, (n, num_groups), (channels,), parameter_view, size)
+    width = channels // groups * positions
+    return Sharing(
+        (0, 2, 1) if len(shape) == 3 else None,
+        (n, channels * positions),
+        Sets(width, False),
+        (n, int(groups)),
+        (channels,),
+        positions,
+        width,
+    )
 
 
 def layer_axes(reading, ndim):
@@ -298,9 +321,15 @@ def index_sets(norm, shape, *, num_groups=None, axes=None):
            [1, 1, 1]])
     """
     how = _sharing(norm, shape, num_groups, axes)
-    kept = tuple(1 if axis in how.axes else n for axis, n in enumerate(how.view))
-    labels = np.arange(prod(kept)).reshape(kept)
-    return np.broadcast_to(labels, how.view).reshape(shape).copy()
+    rows, columns = how.matrix
+    if how.sets.across:
+        labels = np.tile(np.arange(columns) // how.sets.width, (rows, 1))
+    else:
+        labels = np.arange(rows * columns) // how.sets.width
+    if how.order is None:
+        return labels.reshape(shape)
+    labels = labels.reshape([shape[axis] for axis in how.order])
+    return labels.transpose(np.argsort(how.order))
 
 
 def shared_with(norm, shape, index, *, num_groups=None, axes=None):
@@ -311,7 +340,7 @@ def shared_with(norm, shape, index, *, num_groups=None, axes=None):
     norm, shape, num_groups, axes
         As in `index_sets`.
     index : tuple of int
-        The entry, one number per axis.
+        The entry, one number per axis; negative ones count from the end.
 
     Returns
     -------

@@ -1,9 +1,9 @@
 """Batch, layer, instance, group, RMS and weight norm: forward and backward.
 
-One core, `standardize` and `standardize_backward`, serves every norm; a named norm
-only says over which entries (``normlib.axes``) and where gamma and beta go.
+One core (``normlib.core``) standardizes sets of entries; a named norm only says
+which sets (``normlib.axes``) and where gamma and beta go.
 
-Every forward returns ``(y, cache)``; its backward takes ``(dy, cache)``. The
+Every forward returns ``(y, cache)`` and its backward takes ``(dy, cache)``. The
 variance is two-pass with 1/N, `eps` stands inside the root, and a result has the
 float type of x (float16 is computed in float32).
 """
@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib.axes import normalize_axes, sharing
+from normlib import core
+from normlib.axes import Sharing, normalize_axes, sharing
 
 
 class Stats(NamedTuple):
@@ -37,8 +38,8 @@ class NormCache(NamedTuple):
     x_hat : ndarray of x's shape
         The standardized x, before gamma and beta.
     mean, var, inv_std : ndarray of x's shape without the averaged axes
-        Mean, variance (1/N) and 1/sqrt(var + eps) of every set: (C,) for batch
-        norm, (N, C) for instance, (N, G) for group norm.
+        Mean, variance (1/N) and 1/sqrt(var + eps) of every set: shape (C,) for
+        batch norm, (N, C) for instance norm, (N, G) for group norm.
     gamma : ndarray or None
         The scale, of parameter shape.
     sharing : normlib.axes.Sharing
@@ -52,7 +53,7 @@ class NormCache(NamedTuple):
     var: np.ndarray
     inv_std: np.ndarray
     gamma: np.ndarray | None
-    sharing: tuple
+    sharing: Sharing
     dtype: np.dtype
 
 
@@ -77,7 +78,7 @@ class RMSCache(NamedTuple):
     mean_square: np.ndarray
     inv_rms: np.ndarray
     gamma: np.ndarray | None
-    sharing: tuple
+    sharing: Sharing
     dtype: np.dtype
 
 
@@ -91,7 +92,7 @@ class WeightNormCache(NamedTuple):
     norm : ndarray of shape (n_out,)
         ||v|| of every row.
     g : ndarray of shape (n_out,)
-        The lengths of the rows of w.
+        Length of every row of w.
     dtype : numpy.dtype
         Float type of v, and of dv.
     """
@@ -102,7 +103,7 @@ class WeightNormCache(NamedTuple):
     dtype: np.dtype
 
 
-# --- the core ---------------------------------------------------------------
+# --- standardize over any axes ------------------------------------------------
 
 
 def standardize(x, axes, *, eps=1e-5):
@@ -123,7 +124,7 @@ def standardize(x, axes, *, eps=1e-5):
         ``(x - mean) / sqrt(var + eps)``; 0 where a set is constant, also for eps=0.
     stats : Stats
         mean, var (1/N) and inv_std, of x's shape with 1 for the axes. Where
-        var + eps is 0, inv_std is 0 (the limit of x_hat is taken).
+        var + eps is 0, inv_std is 0.
 
     Raises
     ------
@@ -131,6 +132,10 @@ def standardize(x, axes, *, eps=1e-5):
         If x does not hold floats.
     ValueError
         If x is empty or holds NaN or infinity, an axis is wrong, or eps < 0.
+
+    Notes
+    -----
+    A float32 variance beyond the range of float32 is returned in float64.
 
     References
     ----------
@@ -142,14 +147,17 @@ def standardize(x, axes, *, eps=1e-5):
     >>> x_hat, stats = standardize(np.array([[1.0, 3.0]]), axes=1, eps=0)
     >>> x_hat
     array([[-1.,  1.]])
+    >>> stats.mean
+    array([[2.]])
     """
     x, dtype = _floats(x)
-    if x.size == 0:
-        raise ValueError(f"x must not be empty, got shape {x.shape}")
     axes = normalize_axes(axes, x.ndim)
+    how = sharing("layer", x.shape, None, axes)
     _check_eps(eps)
-    x_hat, stats = _standardize(x, axes, eps)
-    return x_hat.astype(dtype, copy=False), stats
+    x_hat, _, moments = core.forward(_matrix(x, how), how.sets, eps)
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+    x_hat = _array(x_hat, how, x.shape).astype(dtype, copy=False)
+    return x_hat, Stats(*(moment.reshape(kept) for moment in moments))
 
 
 def standardize_backward(dx_hat, x_hat, inv_std, axes):
@@ -161,8 +169,8 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
         Gradient of the loss with respect to x_hat.
     x_hat : ndarray of x's shape
         Result of `standardize`.
-    inv_std : ndarray
-        ``stats.inv_std`` of `standardize` (x's shape with 1 for the axes).
+    inv_std : ndarray of x's shape with 1 for the axes
+        ``stats.inv_std`` of `standardize`.
     axes : int or tuple of int
         The same axes.
 
@@ -173,8 +181,10 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
 
     Raises
     ------
+    TypeError
+        If dx_hat does not hold floats.
     ValueError
-        If dx_hat does not have the shape of x_hat.
+        If dx_hat does not have the shape of x_hat, or inv_std the shape above.
 
     Notes
     -----
@@ -183,8 +193,8 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
 
     References
     ----------
-    Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3 (the equations after
-    Algorithm 1, in compact form).
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3: the equations after
+    Algorithm 1, in compact form.
 
     Examples
     --------
@@ -193,36 +203,725 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
     >>> bool(abs(dx.sum()) < 1e-15)
     True
     """
-    dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype)
+    x_hat, dtype = _floats(x_hat, "x_hat")
+    dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype, "dx_hat")
     axes = normalize_axes(axes, x_hat.ndim)
-    return _standardize_backward(dx_hat, x_hat, inv_std, axes)
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x_hat.shape))
+    if np.shape(inv_std) != kept:
+        raise ValueError(
+            f"inv_std must have shape {kept}, got {np.shape(inv_std)}; pass "
+            f"stats.inv_std of standardize with the same axes"
+        )
+    how = sharing("layer", x_hat.shape, None, axes)
+    inv_std = _per_set(np.asarray(inv_std, x_hat.dtype), how)
+    dx, _, _ = core.backward(
+        _matrix(dx_hat, how), _matrix(x_hat, how), inv_std, how.sets
+    )
+    return _array(dx, how, x_hat.shape).astype(dtype, copy=False)
 
 
-def _standardize(x, axes, eps):
-    mean = x.mean(axis=axes, keepdims=True)
-    c = x - mean
-    c -= c.mean(axis=axes, keepdims=True)
-    var = (c * c).mean(axis=axes, keepdims=True)
-    inv_std = _inverse_root(var, eps)
-    _check_finite(var, x)
-    c *= inv_std
-    return c, Stats(mean, var, inv_std)
+# --- the five norms over sets of entries --------------------------------------
 
 
-def _standardize_backward(dx_hat, x_hat, inv_std, axes):
-    dx = dx_hat - dx_hat.mean(axis=axes, keepdims=True)
-    dx -= x_hat * (dx_hat * x_hat).mean(axis=axes, keepdims=True)
-    dx *= inv_std
-    return dx
+def _forward(x, dtype, how, gamma, beta, eps, centre=True):
+    """Run the core; return y, x_hat, the statistics and gamma in public shapes."""
+    _check_eps(eps)
+    gamma = _parameter(gamma, how, x.dtype, "gamma")
+    beta = _parameter(beta, how, x.dtype, "beta")
+    x_hat, y, moments = core.forward(
+        _matrix(x, how), how.sets, eps, _row(gamma, how), _row(beta, how), centre=centre
+    )
+    if how.sets.across and how.sets.width > 1:
+        moments = (moment[:, :: how.sets.width] for moment in moments)
+    stats = [moment.reshape(how.stats_shape) for moment in moments]
+    y = _array(y, how, x.shape).astype(dtype, copy=False)
+    return y, _array(x_hat, how, x.shape), stats, gamma
 
 
-def _inverse_root(var, eps):
-    """1/sqrt(var + eps), and 0 where that sum is 0."""
-    std = np.sqrt(var + var.dtype.type(eps))
-    return np.divide(1, std, out=np.zeros_like(std), where=std > 0)
+def _backward(dy, cache, inv_std, centre=True):
+    """Run the core backward; return dx, dgamma and dbeta in public shapes."""
+    how, shape = cache.sharing, cache.x_hat.shape
+    dy = _gradient(dy, shape, cache.x_hat.dtype)
+    dx, dgamma, dbeta = core.backward(
+        _matrix(dy, how),
+        _matrix(cache.x_hat, how),
+        _per_set(inv_std, how),
+        how.sets,
+        _row(cache.gamma, how),
+        centre=centre,
+    )
+    if how.repeat > 1:
+        dgamma = dgamma.reshape(-1, how.repeat).sum(axis=1)
+        dbeta = dbeta.reshape(-1, how.repeat).sum(axis=1)
+    dx = _array(dx, how, shape).astype(cache.dtype, copy=False)
+    return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
 
-# --- checks -----------------------------------------------------------------
+def _matrix(a, how):
+    """Reshape x (or dy) to the matrix whose sets the core knows."""
+    if how.order is not None:
+        a = a.transpose(how.order)
+    return np.ascontiguousarray(a.reshape(how.matrix))
+
+
+def _array(matrix, how, shape):
+    """Undo `_matrix`."""
+    if how.order is None:
+        return matrix.reshape(shape)
+    ordered = matrix.reshape([shape[axis] for axis in how.order])
+    return ordered.transpose(np.argsort(how.order))
+
+
+def _row(parameter, how):
+    """Write gamma or beta out for every entry of a row of the matrix."""
+    if parameter is None:
+        return None
+    return np.repeat(parameter, how.repeat) if how.repeat > 1 else parameter.reshape(-1)
+
+
+def _per_set(inv_std, how):
+    """Shape one value per set so that it broadcasts over the matrix's sets."""
+    if not how.sets.across:
+        return inv_std.reshape(-1, 1)
+    return np.repeat(inv_std.reshape(1, -1), how.sets.width, axis=1)
+
+
+def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
+    """Normalize every feature over the batch (training).
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D), (N, T, D) or (N, C, H, W)
+        Data; every feature or channel is averaged over all other axes.
+    gamma, beta : ndarray of shape (D,) or (C,), optional
+        Scale (no unit) and shift. Default: not applied.
+    eps : float, default 1e-5
+        Added to the variance, in its unit; 0 is allowed.
+
+    Returns
+    -------
+    y : ndarray of x's shape and float type
+        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+    cache : NormCache
+        x_hat, and mean, var (1/N), inv_std of shape (D,) or (C,).
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If x is empty, not finite or has one value per feature, a parameter has
+        the wrong shape, or eps < 0.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, Algorithm 1.
+
+    Examples
+    --------
+    >>> y, cache = batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), eps=0)
+    >>> y
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> cache.var
+    array([  1., 100.])
+    """
+    x, dtype = _floats(x)
+    how = sharing("batch", x.shape)
+    _check_several(how, "batch", x.shape, "more samples, or use batch_norm_inference")
+    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
+    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+
+
+def batch_norm_backward(dy, cache):
+    """Send a gradient back through `batch_norm`.
+
+    Parameters
+    ----------
+    dy : ndarray of x's shape
+        Gradient of the loss with respect to y.
+    cache : NormCache
+        From `batch_norm`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape and float type
+        Gradient with respect to x, through mean and variance too.
+    dgamma, dbeta : ndarray of shape (D,) or (C,)
+        ``sum(dy * x_hat)`` and ``sum(dy)``; also where gamma or beta was None.
+
+    Raises
+    ------
+    TypeError
+        If dy does not hold floats.
+    ValueError
+        If dy does not have the shape of y.
+
+    Notes
+    -----
+    ``dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat))``, means
+    over the batch.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3, after Algorithm 1.
+
+    Examples
+    --------
+    >>> _, cache = batch_norm(np.array([[1.0], [2.0], [6.0]]), eps=0)
+    >>> dx, dgamma, dbeta = batch_norm_backward(np.array([[1.0], [0.0], [0.0]]), cache)
+    >>> dgamma.round(3), dbeta
+    (array([-0.926]), array([1.]))
+    """
+    return _backward(dy, cache, cache.inv_std)
+
+
+def batch_norm_inference(
+    x, running_mean, running_var, gamma=None, beta=None, *, eps=1e-5
+):
+    """Normalize every feature with given statistics (inference).
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D), (N, T, D) or (N, C, H, W)
+        Data; one sample is enough, since nothing is averaged.
+    running_mean, running_var : ndarray of shape (D,) or (C,)
+        Statistics, as ``normlib.running`` keeps them; variances are 0 or more.
+    gamma, beta : ndarray of shape (D,) or (C,), optional
+        Scale and shift. Default: not applied.
+    eps : float, default 1e-5
+        Added to the variance, in its unit.
+
+    Returns
+    -------
+    ndarray of x's shape and float type
+        ``gamma * (x - running_mean) / sqrt(running_var + eps) + beta``; where
+        running_var + eps is 0, just beta.
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If x is empty, a shape is wrong, a variance is negative, or eps < 0.
+
+    References
+    ----------
+    Ioffe and Szegedy, 2015, arXiv:1502.03167, Algorithm 2, step 11.
+
+    Examples
+    --------
+    >>> batch_norm_inference(np.array([[3.0]]), np.array([1.0]), np.array([4.0]), eps=0)
+    array([[1.]])
+    """
+    x, dtype = _floats(x)
+    how = sharing("batch", x.shape)
+    _check_eps(eps)
+    names = ("running_mean", "running_var", "gamma", "beta")
+    values = (running_mean, running_var, gamma, beta)
+    mean, var, gamma, beta = (
+        _parameter(value, how, np.dtype(float), name)
+        for value, name in zip(values, names, strict=True)
+    )
+    if not (var >= 0).all():
+        raise ValueError(
+            f"running_var must be 0 or more, got {var.min()}; it is a variance, "
+            f"not a logarithm or a difference"
+        )
+    slope = (
+        core.inverse_root(var, eps)
+        if gamma is None
+        else gamma * core.inverse_root(var, eps)
+    )
+    y = _matrix(x, how) - _row(mean, how).astype(x.dtype)
+    y *= _row(slope, how).astype(x.dtype)
+    if beta is not None:
+        y += _row(beta, how).astype(x.dtype)
+    return _array(y, how, x.shape).astype(dtype, copy=False)
+
+
+def layer_norm(x, gamma=None, beta=None, *, axes=-1, eps=1e-5):
+    """Normalize every sample (or token) over its own features.
+
+    Parameters
+    ----------
+    x : ndarray of float
+        Data of any shape.
+    gamma, beta : ndarray of shape ``x.shape[axes]``, optional
+        Scale (no unit) and shift. Default: not applied.
+    axes : int or tuple of int, default -1
+        The trailing axes of one set: -1 for the features of every token,
+        (1, 2, 3) for all of an image (Wu & He 2018, figure 2).
+    eps : float, default 1e-5
+        Added to the variance, in its unit; 0 is allowed.
+
+    Returns
+    -------
+    y : ndarray of x's shape and float type
+        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+    cache : NormCache
+        x_hat, and mean, var (1/N), inv_std of x's shape without `axes`.
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If x is empty or not finite, axes are not trailing, a parameter has the
+        wrong shape, or eps < 0.
+
+    Notes
+    -----
+    A set of one entry is allowed, unlike for `batch_norm`: x_hat is 0.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, 2016, arXiv:1607.06450, equations 3 and 5 (no eps there).
+
+    Examples
+    --------
+    >>> y, cache = layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), eps=0)
+    >>> y
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    >>> cache.mean
+    array([ 2., 20.])
+    """
+    x, dtype = _floats(x)
+    how = _trailing("layer", x.shape, axes)
+    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
+    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+
+
+def layer_norm_backward(dy, cache):
+    """Send a gradient back through `layer_norm`.
+
+    Parameters
+    ----------
+    dy : ndarray of x's shape
+        Gradient of the loss with respect to y.
+    cache : NormCache
+        From `layer_norm`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape and float type
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape ``x.shape[axes]``
+        ``sum(dy * x_hat)`` and ``sum(dy)`` over the samples.
+
+    Raises
+    ------
+    TypeError
+        If dy does not hold floats.
+    ValueError
+        If dy does not have the shape of y.
+
+    Notes
+    -----
+    With d = gamma * dy and means over one sample's features,
+    ``dx = inv_std * (d - mean(d) - x_hat * mean(d * x_hat))``. The matrix in front
+    of d is ``inv_std`` times a projection that removes the directions 1 and x_hat.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, 2016, arXiv:1607.06450, equation 3, differentiated.
+
+    Examples
+    --------
+    >>> _, cache = layer_norm(np.array([[1.0, 2.0, 6.0]]), eps=0)
+    >>> dx, dgamma, dbeta = layer_norm_backward(np.array([[1.0, 0.0, 0.0]]), cache)
+    >>> dx.round(3)
+    array([[ 0.176, -0.22 ,  0.044]])
+    """
+    return _backward(dy, cache, cache.inv_std)
+
+
+def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
+    """Normalize every channel of every sample over its positions.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C, H, W) or (N, T, D)
+        Data; averaged over H and W, or over T.
+    gamma, beta : ndarray of shape (C,) or (D,), optional
+        Scale (no unit) and shift. Default: not applied.
+    eps : float, default 1e-5
+        Added to the variance, in its unit; 0 is allowed.
+
+    Returns
+    -------
+    y : ndarray of x's shape and float type
+        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+    cache : NormCache
+        x_hat, and mean, var (1/N), inv_std of shape (N, C) or (N, D).
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If x is empty, not finite or has one position, a parameter has the wrong
+        shape, or eps < 0.
+
+    References
+    ----------
+    Ulyanov, Vedaldi and Lempitsky, 2016, arXiv:1607.08022, section 2.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 3.0, 10.0, 30.0]]).reshape(1, 2, 1, 2)
+    >>> y, cache = instance_norm(x, eps=0)
+    >>> y.ravel()
+    array([-1.,  1., -1.,  1.])
+    >>> cache.mean
+    array([[ 2., 20.]])
+    """
+    x, dtype = _floats(x)
+    how = sharing("instance", x.shape)
+    _check_several(how, "instance", x.shape, "more positions, or use layer_norm")
+    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
+    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+
+
+def instance_norm_backward(dy, cache):
+    """Send a gradient back through `instance_norm`.
+
+    Parameters
+    ----------
+    dy : ndarray of x's shape
+        Gradient of the loss with respect to y.
+    cache : NormCache
+        From `instance_norm`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape and float type
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape (C,) or (D,)
+        ``sum(dy * x_hat)`` and ``sum(dy)`` over samples and positions.
+
+    Raises
+    ------
+    TypeError
+        If dy does not hold floats.
+    ValueError
+        If dy does not have the shape of y.
+
+    Examples
+    --------
+    >>> _, cache = instance_norm(np.array([[[1.0], [2.0], [6.0]]]), eps=0)
+    >>> dx, _, _ = instance_norm_backward(np.array([[[1.0], [0.0], [0.0]]]), cache)
+    >>> dx.ravel().round(3)
+    array([ 0.176, -0.22 ,  0.044])
+    """
+    return _backward(dy, cache, cache.inv_std)
+
+
+def group_norm(x, num_groups, gamma=None, beta=None, *, eps=1e-5):
+    """Normalize every group of channels of every sample.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D), (N, T, D) or (N, C, H, W)
+        Data; averaged over the channels of a group and all positions.
+    num_groups : int
+        Groups of neighbouring channels; must divide their number. 1: layer norm
+        over all but N (with one gamma per channel); C: instance norm.
+    gamma, beta : ndarray of shape (D,) or (C,), optional
+        Scale (no unit) and shift, per channel. Default: not applied.
+    eps : float, default 1e-5
+        Added to the variance, in its unit; 0 is allowed.
+
+    Returns
+    -------
+    y : ndarray of x's shape and float type
+        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+    cache : NormCache
+        x_hat, and mean, var (1/N), inv_std of shape (N, num_groups).
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If num_groups does not divide the channels, x is empty, not finite or has
+        one value per group, a parameter has the wrong shape, or eps < 0.
+
+    References
+    ----------
+    Wu and He, 2018, arXiv:1803.08494, equation 7.
+
+    Examples
+    --------
+    >>> y, cache = group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0)
+    >>> y
+    array([[-1.,  1., -1.,  1.]])
+    >>> cache.mean
+    array([[ 2., 20.]])
+    """
+    x, dtype = _floats(x)
+    how = sharing("group", x.shape, num_groups)
+    _check_several(how, "group", x.shape, "fewer groups")
+    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
+    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+
+
+def group_norm_backward(dy, cache):
+    """Send a gradient back through `group_norm`.
+
+    Parameters
+    ----------
+    dy : ndarray of x's shape
+        Gradient of the loss with respect to y.
+    cache : NormCache
+        From `group_norm`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape and float type
+        Gradient with respect to x.
+    dgamma, dbeta : ndarray of shape (D,) or (C,)
+        ``sum(dy * x_hat)`` and ``sum(dy)`` over samples and positions.
+
+    Raises
+    ------
+    TypeError
+        If dy does not hold floats.
+    ValueError
+        If dy does not have the shape of y.
+
+    Examples
+    --------
+    >>> _, cache = group_norm(np.array([[1.0, 2.0, 6.0]]), 1, eps=0)
+    >>> dx, _, _ = group_norm_backward(np.array([[1.0, 0.0, 0.0]]), cache)
+    >>> dx.round(3)
+    array([[ 0.176, -0.22 ,  0.044]])
+    """
+    return _backward(dy, cache, cache.inv_std)
+
+
+def rms_norm(x, gamma=None, *, axes=-1, eps=1e-5):
+    """Divide every sample by the root mean square of its features.
+
+    Parameters
+    ----------
+    x : ndarray of float
+        Data of any shape.
+    gamma : ndarray of shape ``x.shape[axes]``, optional
+        Scale (no unit). Default: not applied.
+    axes : int or tuple of int, default -1
+        The trailing axes of one set.
+    eps : float, default 1e-5
+        Added to the mean square, in its unit; 0 is allowed.
+
+    Returns
+    -------
+    y : ndarray of x's shape and float type
+        ``gamma * x / sqrt(mean(x**2) + eps)``; no mean is subtracted.
+    cache : RMSCache
+        x_hat, and mean_square and inv_rms of x's shape without `axes`.
+
+    Raises
+    ------
+    TypeError
+        If x does not hold floats.
+    ValueError
+        If x is empty or not finite, axes are not trailing, gamma has the wrong
+        shape, or eps < 0.
+
+    References
+    ----------
+    Zhang and Sennrich, 2019, arXiv:1910.07467, equation 4 (no eps there).
+
+    Examples
+    --------
+    >>> y, cache = rms_norm(np.array([[3.0, 4.0]]), eps=0)
+    >>> cache.mean_square
+    array([12.5])
+    >>> y.round(4)
+    array([[0.8485, 1.1314]])
+    """
+    x, dtype = _floats(x)
+    how = _trailing("rms", x.shape, axes)
+    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, None, eps, centre=False)
+    return y, RMSCache(x_hat, stats[1], stats[2], gamma, how, dtype)
+
+
+def rms_norm_backward(dy, cache):
+    """Send a gradient back through `rms_norm`.
+
+    Parameters
+    ----------
+    dy : ndarray of x's shape
+        Gradient of the loss with respect to y.
+    cache : RMSCache
+        From `rms_norm`.
+
+    Returns
+    -------
+    dx : ndarray of x's shape and float type
+        Gradient with respect to x.
+    dgamma : ndarray of shape ``x.shape[axes]``
+        ``sum(dy * x_hat)`` over the samples.
+
+    Raises
+    ------
+    TypeError
+        If dy does not hold floats.
+    ValueError
+        If dy does not have the shape of y.
+
+    Notes
+    -----
+    With d = gamma * dy, ``dx = inv_rms * (d - x_hat * mean(d * x_hat))``: one
+    direction fewer is removed than by layer norm.
+
+    References
+    ----------
+    Zhang and Sennrich, 2019, arXiv:1910.07467, equation 4, differentiated.
+
+    Examples
+    --------
+    >>> _, cache = rms_norm(np.array([[3.0, 4.0]]), eps=0)
+    >>> dx, dgamma = rms_norm_backward(np.array([[1.0, 0.0]]), cache)
+    >>> dx.round(4)
+    array([[ 0.181 , -0.1358]])
+    """
+    dx, dgamma, _ = _backward(dy, cache, cache.inv_rms, centre=False)
+    return dx, dgamma
+
+
+def _trailing(norm, shape, axes):
+    """Look up the sets over trailing axes; refuse other axes."""
+    how = sharing(norm, shape, None, axes if isinstance(axes, int) else tuple(axes))
+    if how.order is not None or how.sets.across:
+        raise ValueError(
+            f"axes must be trailing axes of x such as -1 or (-2, -1), got {axes} for "
+            f"x of shape {shape}; move the axes to the end with np.moveaxis, or use "
+            f"standardize(x, axes)"
+        )
+    return how
+
+
+# --- weight norm ----------------------------------------------------------------
+
+
+def weight_norm(v, g):
+    """Write every row of a weight matrix as a length times a direction.
+
+    Parameters
+    ----------
+    v : ndarray of shape (n_out, n_in)
+        One row per unit: the weights that lead into it. Only its direction counts.
+        (For weights of shape (n_in, n_out) pass ``v.T``.)
+    g : ndarray of shape (n_out,)
+        Length of every row of w, in its unit; may be negative.
+
+    Returns
+    -------
+    w : ndarray of shape (n_out, n_in), of v's float type
+        ``g * v / ||v||`` row by row.
+    cache : WeightNormCache
+        direction, norm and g.
+
+    Raises
+    ------
+    TypeError
+        If v or g does not hold floats.
+    ValueError
+        If a shape is wrong, or a row of v is zero or not finite.
+
+    References
+    ----------
+    Salimans and Kingma, 2016, arXiv:1602.07868, equation 2.
+
+    Examples
+    --------
+    >>> w, cache = weight_norm(np.array([[3.0, 4.0]]), np.array([10.0]))
+    >>> w
+    array([[6., 8.]])
+    """
+    v, dtype = _floats(v, "v")
+    g, _ = _floats(g, "g")
+    if v.ndim != 2 or v.size == 0:
+        raise ValueError(f"v must have shape (n_out, n_in), got {v.shape}")
+    if g.shape != v.shape[:1]:
+        raise ValueError(
+            f"g must have one length per row of v, shape {v.shape[:1]}, got {g.shape}"
+        )
+    g = g.astype(v.dtype, copy=False)
+    norm = _row_norms(v)
+    direction = v / norm[:, None]
+    w = direction * g[:, None]
+    return w.astype(dtype, copy=False), WeightNormCache(direction, norm, g, dtype)
+
+
+def _row_norms(v):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norm = np.sqrt(np.vecdot(v, v))
+        if not (norm > 1e-15).all() or not (norm < 1e15).all():
+            # Squares may have left the range: measure in units of the largest.
+            largest = np.abs(v).max(axis=1)
+            norm = largest * np.linalg.norm(v / largest[:, None], axis=1)
+    if not (norm > 0).all() or not np.isfinite(norm).all():
+        row = int(np.argmin((norm > 0) & np.isfinite(norm)))
+        raise ValueError(
+            f"every row of v must be finite and not all 0, got {v[row]} in row {row}; "
+            f"such a row has no direction"
+        )
+    return norm
+
+
+def weight_norm_backward(dw, cache):
+    """Send a gradient back through `weight_norm`.
+
+    Parameters
+    ----------
+    dw : ndarray of shape (n_out, n_in)
+        Gradient of the loss with respect to w.
+    cache : WeightNormCache
+        From `weight_norm`.
+
+    Returns
+    -------
+    dv : ndarray of shape (n_out, n_in), of v's float type
+        Gradient with respect to v; every row is orthogonal to that of v.
+    dg : ndarray of shape (n_out,)
+        Gradient with respect to g.
+
+    Raises
+    ------
+    TypeError
+        If dw does not hold floats.
+    ValueError
+        If dw does not have the shape of w.
+
+    Notes
+    -----
+    ``dg = dw . v / ||v||`` and ``dv = (g / ||v||) * (dw - dg * v / ||v||)``.
+
+    References
+    ----------
+    Salimans and Kingma, 2016, arXiv:1602.07868, equation 3.
+
+    Examples
+    --------
+    >>> _, cache = weight_norm(np.array([[3.0, 4.0]]), np.array([10.0]))
+    >>> dv, dg = weight_norm_backward(np.array([[1.0, 0.0]]), cache)
+    >>> dv.round(2), dg
+    (array([[ 1.28, -0.96]]), array([0.6]))
+    """
+    direction = cache.direction
+    dw = _gradient(dw, direction.shape, direction.dtype, "dw")
+    dg = np.vecdot(dw, direction)
+    dv = direction * -dg[:, None]
+    dv += dw
+    dv *= (cache.g / cache.norm)[:, None]
+    return dv.astype(cache.dtype, copy=False), dg
+
+
+# --- checks ---------------------------------------------------------------------
 
 
 def _floats(x, name="x"):
@@ -248,7 +947,7 @@ def _gradient(dy, shape, dtype, name="dy"):
 
 
 def _parameter(value, how, dtype, name):
-    """Return gamma or beta in the shape in which it broadcasts over the view."""
+    """Return gamma or beta (or a statistic per channel) in the float type of x."""
     if value is None:
         return None
     value = np.asarray(value)
@@ -258,7 +957,7 @@ def _parameter(value, how, dtype, name):
         raise ValueError(
             f"{name} must have shape {how.parameter_shape}, got {value.shape}"
         )
-    return value.astype(dtype, copy=False).reshape(how.parameter_view)
+    return value.astype(dtype, copy=False)
 
 
 def _check_eps(eps):
@@ -266,257 +965,9 @@ def _check_eps(eps):
         raise ValueError(f"eps must be 0 or more (and finite), got {eps}")
 
 
-def _check_finite(statistic, x):
-    if not np.isfinite(statistic).all():
-        bad = x.size - np.count_nonzero(np.isfinite(x))
-        if bad:
-            raise ValueError(
-                f"x must be finite, got {bad} of {x.size} entries NaN or infinite; "
-                f"find them with np.isfinite(x)"
-            )
-        raise ValueError(
-            f"x is too large for {x.dtype}: its variance overflows; "
-            f"divide x by a constant first, or use x.astype(np.float64)"
-        )
-
-
-def _check_several(how, norm, what):
+def _check_several(how, norm, shape, way_out):
     if how.size == 1:
         raise ValueError(
-            f"{norm} norm needs more than one value per mean, got one ({what}); "
-            f"every result would be 0"
+            f"{norm} norm needs more than one value per mean, got one (x has shape "
+            f"{shape}): every x_hat would be 0; take {way_out}"
         )
-
-
-# --- the norms --------------------------------------------------------------
-
-
-def _forward(x, dtype, how, gamma, beta, eps):
-    _check_eps(eps)
-    scale = _parameter(gamma, how, x.dtype, "gamma")
-    shift = _parameter(beta, how, x.dtype, "beta")
-    x_hat, stats = _standardize(x.reshape(how.view), how.axes, eps)
-    y = x_hat.copy() if scale is None else x_hat * scale
-    if shift is not None:
-        y += shift
-    mean, var, inv_std = (s.reshape(how.stats_shape) for s in stats)
-    if scale is not None:
-        scale = scale.reshape(how.parameter_shape)
-    cache = NormCache(x_hat.reshape(x.shape), mean, var, inv_std, scale, how, dtype)
-    return y.reshape(x.shape).astype(dtype, copy=False), cache
-
-
-def _backward(dy, cache):
-    how = cache.sharing
-    x_hat = cache.x_hat.reshape(how.view)
-    dy = _gradient(dy, cache.x_hat.shape, x_hat.dtype).reshape(how.view)
-    others = tuple(a for a, n in enumerate(how.parameter_view) if n == 1)
-    dgamma = (dy * x_hat).sum(axis=others).reshape(how.parameter_shape)
-    dbeta = dy.sum(axis=others).reshape(how.parameter_shape)
-    if cache.gamma is not None:
-        dy = dy * cache.gamma.reshape(how.parameter_view)
-    kept = tuple(1 if a in how.axes else n for a, n in enumerate(how.view))
-    dx = _standardize_backward(dy, x_hat, cache.inv_std.reshape(kept), how.axes)
-    return dx.reshape(cache.x_hat.shape).astype(cache.dtype, copy=False), dgamma, dbeta
-
-
-def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
-    """Normalize every feature over the batch (training).
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, D), (N, T, D) or (N, C, H, W)
-        Data; every feature or channel is averaged over all other axes.
-    gamma, beta : ndarray of shape (D,) or (C,), optional
-        Scale (no unit) and shift. Default: not applied.
-    eps : float, default 1e-5
-        Added to the variance, in its unit; 0 is allowed.
-
-    Returns
-    -------
-    y : ndarray of x's shape and float type
-        ``gamma * (x - mean) / sqrt(var + eps) + beta``.
-    cache : NormCache
-        x_hat, and mean, var (1/N), inv_std of shape (D,) or (C,).
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty, not finite, has one value per feature, or a shape is wrong.
-
-    References
-    ----------
-    Ioffe and Szegedy, 2015, arXiv:1502.03167, Algorithm 1.
-
-    Examples
-    --------
-    >>> y, cache = batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), eps=0)
-    >>> y
-    array([[-1., -1.],
-           [ 1.,  1.]])
-    >>> cache.var
-    array([  1., 100.])
-    """
-    x, dtype = _floats(x)
-    how = sharing("batch", x.shape)
-    _check_several(how, "batch", f"x has shape {x.shape}")
-    return _forward(x, dtype, how, gamma, beta, eps)
-
-
-def batch_norm_backward(dy, cache):
-    """Send a gradient back through `batch_norm`."""
-    return _backward(dy, cache)
-
-
-def batch_norm_inference(
-    x, running_mean, running_var, gamma=None, beta=None, *, eps=1e-5
-):
-    """Normalize every feature with given statistics (inference).
-
-    Examples
-    --------
-    >>> batch_norm_inference(np.array([[3.0]]), np.array([1.0]), np.array([4.0]), eps=0)
-    array([[1.]])
-    """
-    x, dtype = _floats(x)
-    how = sharing("batch", x.shape)
-    _check_eps(eps)
-    mean = _parameter(running_mean, how, x.dtype, "running_mean")
-    var = _parameter(running_var, how, x.dtype, "running_var")
-    if not (var >= 0).all():
-        raise ValueError(f"running_var must be 0 or more, got minimum {var.min()}")
-    scale = _parameter(gamma, how, x.dtype, "gamma")
-    shift = _parameter(beta, how, x.dtype, "beta")
-    y = x.reshape(how.view) - mean
-    y *= _inverse_root(var, eps) if scale is None else scale * _inverse_root(var, eps)
-    if shift is not None:
-        y += shift
-    return y.reshape(x.shape).astype(dtype, copy=False)
-
-
-def layer_norm(x, gamma=None, beta=None, *, axes=-1, eps=1e-5):
-    """Normalize every sample over its own features.
-
-    Examples
-    --------
-    >>> y, cache = layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), eps=0)
-    >>> y
-    array([[-1.,  1.],
-           [-1.,  1.]])
-    """
-    x, dtype = _floats(x)
-    how = sharing("layer", x.shape, None, _trailing(axes, x.ndim))
-    return _forward(x, dtype, how, gamma, beta, eps)
-
-
-def layer_norm_backward(dy, cache):
-    """Send a gradient back through `layer_norm`."""
-    return _backward(dy, cache)
-
-
-def _trailing(axes, ndim):
-    axes = normalize_axes(axes, ndim)
-    if axes != tuple(range(ndim - len(axes), ndim)):
-        raise ValueError(
-            f"axes must be trailing axes of x such as -1 or (-2, -1), got {axes} for "
-            f"{ndim} axes; move the axes to the end with np.moveaxis, or use "
-            f"standardize(x, axes)"
-        )
-    return axes
-
-
-def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
-    """Normalize every channel of every sample over its positions."""
-    x, dtype = _floats(x)
-    how = sharing("instance", x.shape)
-    _check_several(how, "instance", f"x has shape {x.shape}")
-    return _forward(x, dtype, how, gamma, beta, eps)
-
-
-def instance_norm_backward(dy, cache):
-    """Send a gradient back through `instance_norm`."""
-    return _backward(dy, cache)
-
-
-def group_norm(x, num_groups, gamma=None, beta=None, *, eps=1e-5):
-    """Normalize groups of channels of every sample."""
-    x, dtype = _floats(x)
-    how = sharing("group", x.shape, num_groups)
-    _check_several(how, "group", f"x has shape {x.shape}, num_groups={num_groups}")
-    return _forward(x, dtype, how, gamma, beta, eps)
-
-
-def group_norm_backward(dy, cache):
-    """Send a gradient back through `group_norm`."""
-    return _backward(dy, cache)
-
-
-def rms_norm(x, gamma=None, *, axes=-1, eps=1e-5):
-    """Divide every sample by the root mean square of its features."""
-    x, dtype = _floats(x)
-    how = sharing("rms", x.shape, None, _trailing(axes, x.ndim))
-    _check_eps(eps)
-    scale = _parameter(gamma, how, x.dtype, "gamma")
-    view = x.reshape(how.view)
-    mean_square = (view * view).mean(axis=how.axes, keepdims=True)
-    _check_finite(mean_square, x)
-    inv_rms = _inverse_root(mean_square, eps)
-    x_hat = view * inv_rms
-    y = x_hat.copy() if scale is None else x_hat * scale
-    cache = RMSCache(
-        x_hat.reshape(x.shape),
-        mean_square.reshape(how.stats_shape),
-        inv_rms.reshape(how.stats_shape),
-        None if scale is None else scale.reshape(how.parameter_shape),
-        how,
-        dtype,
-    )
-    return y.reshape(x.shape).astype(dtype, copy=False), cache
-
-
-def rms_norm_backward(dy, cache):
-    """Send a gradient back through `rms_norm`."""
-    how = cache.sharing
-    x_hat = cache.x_hat.reshape(how.view)
-    dy = _gradient(dy, cache.x_hat.shape, x_hat.dtype).reshape(how.view)
-    dgamma = (dy * x_hat).sum(axis=0).reshape(how.parameter_shape)
-    if cache.gamma is not None:
-        dy = dy * cache.gamma.reshape(how.parameter_view)
-    dx = dy - x_hat * (dy * x_hat).mean(axis=1, keepdims=True)
-    dx *= cache.inv_rms.reshape(-1, 1)
-    return dx.reshape(cache.x_hat.shape).astype(cache.dtype, copy=False), dgamma
-
-
-def weight_norm(v, g):
-    """Write every row of a weight matrix as a length times a direction.
-
-    Examples
-    --------
-    >>> w, cache = weight_norm(np.array([[3.0, 4.0]]), np.array([10.0]))
-    >>> w
-    array([[6., 8.]])
-    """
-    v, dtype = _floats(v, "v")
-    if v.ndim != 2 or v.size == 0:
-        raise ValueError(f"v must have shape (n_out, n_in), got {v.shape}")
-    g, _ = _floats(g, "g")
-    if g.shape != v.shape[:1]:
-        raise ValueError(f"g must have shape {v.shape[:1]}, got {g.shape}")
-    g = g.astype(v.dtype, copy=False)
-    norm = np.sqrt((v * v).sum(axis=1))
-    if not (np.isfinite(norm).all() and norm.all()):
-        raise ValueError("every row of v must be finite and not all zeros")
-    direction = v / norm[:, None]
-    w = g[:, None] * direction
-    return w.astype(dtype, copy=False), WeightNormCache(direction, norm, g, dtype)
-
-
-def weight_norm_backward(dw, cache):
-    """Send a gradient back through `weight_norm`."""
-    dw = _gradient(dw, cache.direction.shape, cache.direction.dtype, "dw")
-    dg = (dw * cache.direction).sum(axis=1)
-    dv = dw - dg[:, None] * cache.direction
-    dv *= (cache.g / cache.norm)[:, None]
-    return dv.astype(cache.dtype, copy=False), dg
