@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, number
+from normlib._arguments import choice, float_array, integer, number
+from normlib.datasets import digits_split
+from normlib.iterates import iterates
+from normlib.network import Network, mlp
+from normlib.norm_layers import Norm
+from normlib.training import accuracy
 
 ORDERS = (1, 2, np.inf)
 
@@ -30,6 +35,14 @@ def _size(centred, order):
     if order == 2:
         return np.sqrt((centred**2).mean(0))
     return np.abs(centred).max(0)
+
+
+def _normalize(x, order, eps):
+    centred = x - x.mean(0)
+    size = _size(centred, order)
+    divisor = size + eps
+    x_hat = centred / np.where(divisor == 0, 1, divisor)
+    return x_hat, LpCache(x_hat, size, order, eps)
 
 
 def lp_batch_norm(x, order, *, eps=1e-5):
@@ -86,11 +99,7 @@ def lp_batch_norm(x, order, *, eps=1e-5):
             f"x must have shape (N, D) with N at least 2, got {x.shape}; "
             "the mean of one example is the example"
         )
-    centred = x - x.mean(0)
-    size = _size(centred, order)
-    divisor = size + eps
-    x_hat = centred / np.where(divisor == 0, 1, divisor)
-    return x_hat, LpCache(x_hat, size, order, eps)
+    return _normalize(x, order, eps)
 
 
 def lp_batch_norm_backward(dy, cache):
@@ -134,3 +143,128 @@ def lp_batch_norm_backward(dy, cache):
         slope = np.sign(x_hat) * largest / largest.sum(0)
     dc = (dy - slope * (dy * x_hat).sum(0)) / divisor
     return dc - dc.mean(0)
+
+
+class LpBatchNorm(Norm):
+    """`lp_batch_norm` as a layer with gamma and beta, for ``(N, D)``.
+
+    It always uses the statistics of the batch, in evaluation too.
+
+    Parameters
+    ----------
+    n : int
+        Number of features D.
+    order : {1, 2, numpy.inf}
+        Which norm divides.
+    eps : float, default 1e-5
+        Added to the size.
+    """
+
+    def __init__(self, n, order, *, eps=1e-5):
+        super().__init__(n, eps=eps)
+        self.order = choice("order", order, ORDERS)
+
+    def normalize(self, x):
+        """Return ``x_hat`` and keep what its gradient needs."""
+        x_hat, self.cache = _normalize(x, self.order, self.eps)
+        return x_hat
+
+    def normalize_backward(self, dx_hat):
+        """Return the gradient of the input, through mean and size too."""
+        return lp_batch_norm_backward(dx_hat, self.cache)
+
+
+class LpRecord(NamedTuple):
+    """What `train_with_lp` yields.
+
+    Attributes
+    ----------
+    step : int
+        Updates made so far.
+    loss : float
+        Loss on the mini-batch.
+    accuracy : float
+        Share of the training digits classified right, by batch statistics.
+    reason : str
+        Empty, or why the run stopped early.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    reason: str = ""
+
+
+def train_with_lp(
+    order=None,
+    *,
+    activation="sigmoid",
+    depth=5,
+    width=64,
+    lr=0.5,
+    batch_size=64,
+    steps=300,
+    every=50,
+    seed=0,
+):
+    """Train on digits with batch norm by l1, l2 or max, or without norm.
+
+    Parameters
+    ----------
+    order : {None, 1, 2, numpy.inf}, default None
+        Which norm divides; None for no norm at all.
+    activation : {"sigmoid", "relu", "tanh"}, default "sigmoid"
+        Activation of the hidden layers.
+    depth, width : int, default 5 and 64
+        Hidden layers and their units.
+    lr : float, default 0.5
+        Learning rate.
+    batch_size : int, default 64
+        Digits per step.
+    steps, every : int, default 300 and 50
+        Updates, and updates between two records.
+    seed : int, default 0
+        Split, weights and order of the batches.
+
+    Yields
+    ------
+    LpRecord
+        At steps 0, `every`, 2 `every`, ...
+
+    References
+    ----------
+    Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 3.3.
+
+    Examples
+    --------
+    >>> [record.step for record in train_with_lp(1, steps=2, every=1, width=4)]
+    [0, 1, 2]
+    """
+    integer("every", every)
+    choice("activation", activation, ("sigmoid", "relu", "tanh"))
+    rng = np.random.default_rng(seed)
+    digits = digits_split(rng, standardized=True)
+    sizes = [64, *[width] * integer("depth", depth), 10]
+    net = mlp(sizes, activation=activation, rng=rng)
+    if order is not None:
+        net = _with_lp(net, order, width)
+    x, labels = digits.x_train, digits.y_train
+    options = {"lr": lr, "batch_size": batch_size, "steps": steps, "rng": rng}
+    return _watch_lp(net, x, labels, iterates(net, x, labels, **options), every)
+
+
+def _with_lp(net, order, width):
+    layers = []
+    for layer in net.layers:
+        # In an mlp without norm what has no parameters is an activation.
+        if not layer.params:
+            layers.append(LpBatchNorm(width, order))
+        layers.append(layer)
+    return Network(layers)
+
+
+def _watch_lp(net, x, labels, loop, every):
+    for step, _, _, loss, _, reason in loop:
+        if step % every == 0 or reason:
+            reached = accuracy(net, x, labels, mode="probe")
+            yield LpRecord(step, loss, reached, reason)

@@ -1,0 +1,152 @@
+"""Stop at every iterate of a training run, before the step is made.
+
+The experiments of `covariate_shift` and `landscape` look at a network at an iterate
+with the batch that is about to change it. This loop hands out both.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import integer, number
+from normlib.losses import softmax_cross_entropy
+from normlib.training import LOSS_LIMIT, loss_and_gradient, minibatches, sgd_step
+
+
+class Iterate(NamedTuple):
+    """One stop of the loop, before the update.
+
+    Attributes
+    ----------
+    step : int
+        Number of updates made so far.
+    x, targets : ndarray
+        The batch of the coming update.
+    loss : float
+        Loss on that batch, batch norm in the mode of the network.
+    gradient : ndarray of shape (P,)
+        Its gradient; the loop keeps it, so look but do not write.
+    reason : str
+        Empty, or why this is the last iterate (the run has diverged).
+    """
+
+    step: int
+    x: np.ndarray
+    targets: np.ndarray
+    loss: float
+    gradient: np.ndarray
+    reason: str = ""
+
+
+def iterates(
+    net, x, targets, *, lr, batch_size=None, steps, rng=0, loss=softmax_cross_entropy
+):
+    """Train a network and stop before each update.
+
+    Parameters
+    ----------
+    net : Network
+        Changed in place by gradient descent. What is done to its parameters
+        while the loop waits must be undone before it goes on.
+    x : ndarray of shape (N, D)
+        Inputs.
+    targets : ndarray
+        Labels of shape (N,), or what `loss` takes.
+    lr : float
+        Learning rate, 0 or more. With 0 the weights stay frozen.
+    batch_size : int or None, default None
+        Examples per step; None takes all of them.
+    steps : int
+        Number of updates, 0 or more.
+    rng : int or numpy.random.Generator, default 0
+        Order of the examples.
+    loss : callable, default softmax_cross_entropy
+        ``loss(outputs, targets) -> (value, doutputs)``.
+
+    Yields
+    ------
+    Iterate
+        Of steps 0, 1, ..., `steps`: the last one shows the network after all
+        updates. If the loss is above 1e6 or not finite, `reason` says so and the
+        loop ends there.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or x is empty or not finite.
+
+    Examples
+    --------
+    >>> from normlib.network import mlp
+    >>> x = np.array([[0.0], [1.0]])
+    >>> loop = iterates(mlp([1, 2]), x, np.array([0, 1]), lr=1.0, steps=20)
+    >>> losses = [iterate.loss for iterate in loop]
+    >>> len(losses), losses[-1] < losses[0]
+    (21, True)
+    """
+    number("lr", lr, minimum=0)
+    integer("steps", steps, minimum=0)
+    x, targets = np.asarray(x, dtype=net.dtype), np.asarray(targets)
+    if x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():
+        raise ValueError(
+            f"x must be finite, not empty, and have one target per row; got x of shape "
+            f"{x.shape} and {len(targets)} targets"
+        )
+    if batch_size is None:
+        batches = iter(lambda: slice(None), None)
+    else:
+        batches = minibatches(len(x), batch_size, rng)
+    return _loop(net, x, targets, lr, batches, steps, loss)
+
+
+def _loop(net, x, targets, lr, batches, steps, loss):
+    for step in range(steps + 1):
+        batch = next(batches)
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = float(loss_and_gradient(net, x[batch], targets[batch], loss=loss))
+        gradient = net.grads.copy()
+        reason = "" if value <= LOSS_LIMIT else _why(value, step)
+        yield Iterate(step, x[batch], targets[batch], value, gradient, reason)
+        if reason or step == steps:
+            return
+        net.grads[...] = gradient
+        sgd_step(net, lr)
+
+
+def _why(value, step):
+    return f"diverged at step {step}: the loss is {value:.3g}; try a smaller lr"
+
+
+def gather(records):
+    """Run an experiment to its end and turn its records into arrays.
+
+    Parameters
+    ----------
+    records : iterable of NamedTuple
+        All of one type, at least one; what a generator of this library yields.
+
+    Returns
+    -------
+    NamedTuple
+        Of the same type; each field an array with one entry per record along its
+        first axis. A field of strings (`reason`) becomes that of the last record.
+
+    Raises
+    ------
+    ValueError
+        If there is no record.
+
+    Examples
+    --------
+    >>> class Point(NamedTuple):
+    ...     x: float
+    ...     reason: str
+    >>> gather([Point(1.0, ""), Point(2.0, "done")])
+    Point(x=array([1., 2.]), reason='done')
+    """
+    records = list(records)
+    if not records:
+        raise ValueError("records must hold at least 1 record, got none")
+    columns = zip(*records, strict=True)
+    fields = (c[-1] if isinstance(c[0], str) else np.array(c) for c in columns)
+    return type(records[0])(*fields)
