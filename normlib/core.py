@@ -97,19 +97,37 @@ def forward(x, sets, eps, scale=None, shift=None, *, centre=True):
 def _forward(x, sets, eps, scale, shift, centre):
     x_hat, y = np.empty_like(x), np.empty_like(x)
     blocks = row_blocks(x)
-    if sets.across and len(blocks) > 1:
-        moments = _standardize_across_blocks(x, sets, eps, blocks, x_hat)
+    if len(blocks) == 1:
+        moments = _forward_block(x, x_hat, y, sets, eps, scale, shift, centre)
+    elif sets.across:
+        moments = _standardize_across_blocks(x, x_hat, sets, eps, blocks)
         for rows in blocks:
             _affine(x_hat[rows], scale, shift, y[rows])
-        return x_hat, y, moments
-    parts = []
-    for rows in blocks:
-        views = [_by_set(a[rows], sets) for a in (x, x_hat, y)]
-        parts.append(_standardize(*views, sets, eps, centre))
-        _affine(x_hat[rows], scale, shift, y[rows])
-    if len(parts) > 1:
-        parts = [Moments(*(np.concatenate(part) for part in zip(*parts, strict=True)))]
-    return x_hat, y, parts[0]
+    else:
+        parts = [
+            _forward_block(
+                x[rows], x_hat[rows], y[rows], sets, eps, scale, shift, centre
+            )
+            for rows in blocks
+        ]
+        moments = Moments(*map(np.concatenate, zip(*parts, strict=True)))
+    return x_hat, y, moments
+
+
+def _forward_block(x, x_hat, y, sets, eps, scale, shift, centre):
+    """Fill x_hat and y, and return the statistics."""
+    x_sets, out, scratch = _by_set(x, sets), _by_set(x_hat, sets), _by_set(y, sets)
+    if centre:
+        mean, rest, var = _center(x_sets, out, scratch, sets)
+        inv_std = inverse_root(var, eps)
+        out *= inv_std
+        mean = mean if rest is None else mean + rest
+    else:
+        mean = var = _mean_square(x_sets, scratch, sets)
+        inv_std = inverse_root(var, eps)
+        np.multiply(x_sets, inv_std, out=out)
+    _affine(x_hat, scale, shift, y)
+    return Moments(mean, var, inv_std)
 
 
 def _by_set(a, sets):
@@ -117,25 +135,12 @@ def _by_set(a, sets):
     return a if sets.across else a.reshape(-1, sets.width)
 
 
-def _standardize(x, x_hat, scratch, sets, eps, centre):
-    """Fill x_hat, and return the statistics."""
-    if not centre:
-        var = mean_of_sets(np.multiply(x, x, out=scratch), sets)
-        inv_std = inverse_root(var, eps)
-        np.multiply(x, inv_std, out=x_hat)
-        return Moments(var, var, inv_std)
-    mean, rest, var = _center(x, x_hat, scratch, sets)
-    inv_std = inverse_root(var, eps)
-    x_hat *= inv_std
-    return Moments(mean if rest is None else mean + rest, var, inv_std)
-
-
 def _center(x, out, scratch, sets):
     """Put x - mean into out; return the mean, what corrects it, and the variance."""
     mean = mean_of_sets(x, sets)
     np.subtract(x, mean, out=out)
-    var = mean_of_sets(np.multiply(out, out, out=scratch), sets)
-    if (mean * mean <= FAR * var).all():
+    var = _mean_square(out, scratch, sets)
+    if _near_zero(mean, var):
         return mean, None, var
     # Any value near the mean serves as the first guess. Where an entry of the set is
     # as near as rounding can tell, take it: then a constant set becomes exactly 0.
@@ -145,18 +150,23 @@ def _center(x, out, scratch, sets):
     np.subtract(x, mean, out=out)
     rest = mean_of_sets(out, sets)
     out -= rest
-    return mean, rest, mean_of_sets(np.multiply(out, out, out=scratch), sets)
+    return mean, rest, _mean_square(out, scratch, sets)
 
 
-def _standardize_across_blocks(x, sets, eps, blocks, x_hat):
+def _near_zero(mean, var):
+    """Whether every mean is small enough for its rounding not to matter."""
+    return np.logical_and.reduce(mean * mean <= FAR * var, axis=None)
+
+
+def _standardize_across_blocks(x, x_hat, sets, eps, blocks):
     """Join the statistics of the blocks, then standardize every block with them."""
     mean, rest, var = _join([_block_moments(x[rows], sets) for rows in blocks], x.dtype)
     inv_std = inverse_root(var, eps)
-    correct = not (mean * mean <= FAR * var).all()
+    near_zero = _near_zero(mean, var)
     for rows in blocks:
         out = x_hat[rows]
         np.subtract(x[rows], mean, out=out)
-        if correct:
+        if not near_zero:
             out -= rest
         out *= inv_std
     return Moments(mean, var, inv_std)
@@ -261,58 +271,72 @@ def backward(dy, x_hat, inv_std, sets, scale=None, *, centre=True):
     >>> bool(abs(dx.sum()) < 1e-15)
     True
     """
+    run = _backward_across if sets.across else _backward_within
+    dx, dscale, dshift = run(dy, x_hat, inv_std, sets, scale, centre)
+    return dx, dscale[0], dshift[0]
+
+
+def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
+    """Sum over all rows first: the same sums serve dscale, dshift and dx."""
     dx = np.empty_like(dy)
     blocks = row_blocks(dy)
-    scratch = np.empty_like(dx[blocks[0]])
-    sums = []
-    first_set = 0
+    scratch = np.empty_like(dy[blocks[0]])
+    dscale, dshift = _total(
+        [_column_sums(dy[rows], x_hat[rows], scratch) for rows in blocks]
+    )
+    mean_product = _fold(dscale, sets, len(dy))
+    mean = _fold(dshift, sets, len(dy)) if centre else None
+    slope = inv_std if scale is None else inv_std * scale
     for rows in blocks:
-        d, h, out, product = (
-            dy[rows],
-            x_hat[rows],
-            dx[rows],
-            scratch[: rows.stop - rows.start],
-        )
-        np.multiply(d, h, out=product)
-        ones = _constant(1, len(d), 1.0, dy.dtype)
-        sums.append(((ones @ product), (ones @ d)))
-        if not sets.across:
-            if scale is not None:
-                d = np.multiply(d, scale, out=out)
+        _project(dy[rows], x_hat[rows], mean, mean_product, slope, dx[rows], scratch)
+    return dx, dscale, dshift
+
+
+def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
+    """Finish one block of rows after the other."""
+    dx = np.empty_like(dy)
+    blocks = row_blocks(dy)
+    scratch = np.empty_like(dy[blocks[0]])
+    inv_std = inv_std.reshape(len(dy), -1)
+    sums = []
+    for rows in blocks:
+        d, h, out, product = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
+        sums.append(_column_sums(d, h, product))
+        if sets.width == d.shape[1]:
+            weights = _constant(sets.width, 1, 1 / sets.width, d.dtype)
+            weights = weights if scale is None else weights * scale[:, None]
+            mean_product, mean = product @ weights, d @ weights
+            d = d if scale is None else np.multiply(d, scale, out=out)
+        else:
+            d = d if scale is None else np.multiply(d, scale, out=out)
             d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
-            if scale is not None:
-                np.multiply(d, h, out=product)
-            mean_product = mean_of_sets(product, sets)
-            mean = mean_of_sets(d, sets) if centre else None
-            k = inv_std[first_set : first_set + len(d)]
-            first_set += len(d)
-            _project(d, h, mean, mean_product, k, out, product)
+            mean_product = mean_of_sets(np.multiply(d, h, out=product), sets)
+            mean = mean_of_sets(d, sets)
+        slope = inv_std[rows].reshape(-1, 1)
+        _project(d, h, mean if centre else None, mean_product, slope, out, product)
+    return dx, *_total(sums)
+
+
+def _column_sums(dy, x_hat, scratch):
+    """Sum dy * x_hat (left in scratch) and dy over the rows."""
+    product = np.multiply(dy, x_hat, out=scratch[: len(dy)])
+    ones = _constant(1, len(dy), 1.0, dy.dtype)
+    return ones @ product, ones @ dy
+
+
+def _total(sums):
+    """Add up the column sums of the blocks, in float64 if there are several."""
     if len(sums) == 1:
-        dscale, dshift = sums[0]
-    else:
-        dscale, dshift = (
-            np.sum(parts, axis=0, dtype=np.float64).astype(dy.dtype)
-            for parts in zip(*sums, strict=True)
-        )
-    if sets.across:
-        mean_product, mean = _fold(dscale, sets, len(dy)), _fold(dshift, sets, len(dy))
-        k = inv_std if scale is None else inv_std * scale
-        for rows in blocks:
-            _project(
-                dy[rows],
-                x_hat[rows],
-                mean,
-                mean_product,
-                k,
-                dx[rows],
-                scratch[: rows.stop - rows.start],
-            )
-    return dx, dscale[0], dshift[0]
+        return sums[0]
+    return [
+        np.sum(parts, axis=0, dtype=np.float64).astype(parts[0].dtype)
+        for parts in zip(*sums, strict=True)
+    ]
 
 
 def _project(d, x_hat, mean, mean_product, inv_std, out, scratch):
     """Put (d - mean - x_hat * mean_product) * inv_std into out."""
-    np.multiply(x_hat, mean_product, out=scratch)
+    scratch = np.multiply(x_hat, mean_product, out=scratch[: len(d)])
     np.subtract(d, scratch, out=out)
     if mean is not None:
         out -= mean
@@ -370,14 +394,18 @@ def mean_of_sets(a, sets):
     return a @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
 
 
+def _mean_square(a, scratch, sets):
+    if sets.across:
+        return mean_of_sets(np.multiply(a, a, out=scratch[: len(a)]), sets)
+    return (np.vecdot(a, a) * (1 / sets.width))[:, None]
+
+
 def _fold(row, sets, n):
-    """Divide a row by n and average it over neighbouring columns of one set."""
+    """Divide a row by n and average it over the neighbouring columns of a set."""
     if sets.width == 1:
         return row if n == 1 else row * (1 / n)
-    means = row.reshape(-1, sets.width) @ _constant(
-        sets.width, 1, 1 / (n * sets.width), row.dtype
-    )
-    return np.repeat(means, sets.width)[None]
+    weights = _constant(sets.width, 1, 1 / (n * sets.width), row.dtype)
+    return np.repeat(row.reshape(-1, sets.width) @ weights, sets.width)[None]
 
 
 def _an_entry(x, sets):

@@ -283,7 +283,8 @@ def _per_set(inv_std, how):
     """Shape one value per set so that it broadcasts over the matrix's sets."""
     if not how.sets.across:
         return inv_std.reshape(-1, 1)
-    return np.repeat(inv_std.reshape(1, -1), how.sets.width, axis=1)
+    inv_std = inv_std.reshape(1, -1)
+    return np.repeat(inv_std, how.sets.width, axis=1) if how.sets.width > 1 else inv_std
 
 
 def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
