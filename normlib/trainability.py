@@ -171,7 +171,9 @@ def _train(sizes, rates, batch_size, steps, seed, **build):
     """Return the training accuracy at each learning rate, shape (R,)."""
     rng = np.random.default_rng(seed)
     digits = digits_split(rng, standardized=True, dtype=np.float32)
-    net = mlp(sizes, rng=rng, dtype=np.float32, **build)
+    # Next to a norm's beta the hidden layers need no bias of their own.
+    bias = build["norm"] is None
+    net = mlp(sizes, bias=bias, rng=rng, dtype=np.float32, **build)
     many = stack([net] * len(rates)).set_mode("probe")
     lr = np.array(rates, dtype=np.float32)
     x, labels = digits.x_train, digits.y_train
