@@ -143,6 +143,43 @@ def run_stream(x, blocks, *, position="pre", norm="layer", eps=1e-5):
     return normalize(x) if position == "pre" else x
 
 
+def fold_blocks(blocks, position="pre", *, fold=fold_layer_norm):
+    """Take gamma and beta out of the norms and put them into the maps that read.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        Parameters of a residual network.
+    position : {"pre", "post"}
+        Where the norms stand. The norm after the last post-norm block has no
+        next map and is left as it is.
+    fold : callable
+        From ``(weight, bias, gamma, beta)`` to the new weight and bias; default
+        `fold_layer_norm`.
+
+    Returns
+    -------
+    list of Block
+        With gamma 1 and beta 0 wherever they were taken out.
+
+    Raises
+    ------
+    ValueError
+        If ``position`` is unknown.
+
+    Examples
+    --------
+    >>> blocks = fold_blocks(random_blocks(2, 4))
+    >>> blocks[0].gamma
+    array([1., 1., 1., 1.])
+    """
+    if choice("position", position, ("pre", "post")) == "pre":
+        return [_without_scale(_fold(block, block, fold)) for block in blocks]
+    pairs = zip(blocks[1:], blocks[:-1], strict=True)
+    folded = blocks[:1] + [_fold(block, before, fold) for block, before in pairs]
+    return [_without_scale(block) for block in folded[:-1]] + folded[-1:]
+
+
 def fold_stream(position="pre", *, depth=3, width=16, spread=0.5, eps=1e-5, rng=0):
     """Fold every gamma and beta into the map that reads next, and compare.
 
@@ -190,13 +227,7 @@ def fold_stream(position="pre", *, depth=3, width=16, spread=0.5, eps=1e-5, rng=
     rng = generator(rng)
     blocks = random_blocks(depth, width, spread=spread, rng=rng)
     x = rng.standard_normal((8, width))
-    if choice("position", position, ("pre", "post")) == "pre":
-        folded = [_fold(block, block) for block in blocks]
-        folded = [_without_scale(block) for block in folded]
-    else:
-        pairs = zip(blocks[1:], blocks[:-1], strict=True)
-        folded = blocks[:1] + [_fold(block, before) for block, before in pairs]
-        folded = [_without_scale(block) for block in folded[:-1]] + folded[-1:]
+    folded = fold_blocks(blocks, position)
     return compare(
         run_stream(x, blocks, position=position, eps=eps),
         run_stream(x, folded, position=position, eps=eps),
@@ -295,9 +326,9 @@ def _feed_forward(x, block):
     return hidden @ block.w_out + block.b_out
 
 
-def _fold(reader, norm):
+def _fold(reader, norm, fold):
     """Let ``reader`` take the gamma and beta of the norm whose output it reads."""
-    w_in, b_in = fold_layer_norm(reader.w_in, reader.b_in, norm.gamma, norm.beta)
+    w_in, b_in = fold(reader.w_in, reader.b_in, norm.gamma, norm.beta)
     return reader._replace(w_in=w_in, b_in=b_in)
 
 
