@@ -1,149 +1,27 @@
-"""Every norm as a layer with parameters.
-
-All layers here do the same: normalize to ``x_hat``, then
-``y = gamma * x_hat + beta``. They differ only in which entries share a mean and
-a variance.
-
-The arithmetic is that of :mod:`normlib.norms` (a test holds them together)
-without its checks: in a network that diverges, NaN has to travel to the loss,
-where the training loop sees it and stops.
-"""
+"""Every norm as a layer with parameters, and batch norm with its four switches."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from normlib._arguments import integer, number
-from normlib.layers import Layer, check_features
+from normlib.norm_core import (
+    Norm,
+    average,
+    inverse_root,
+    standardize,
+    standardize_backward,
+)
 
 __all__ = [
     "BatchNorm",
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",
+    "Norm",
     "RMSNorm",
     "norm_layer",
 ]
-
-
-class Stats(NamedTuple):
-    """Mean, variance (1/N) and 1/sqrt(var + eps), of x's shape with 1 for the axes."""
-
-    mean: np.ndarray
-    var: np.ndarray
-    inv_std: np.ndarray
-
-
-def standardize(x, axes, eps):
-    """Return ``(x - mean) / sqrt(var + eps)`` over some axes, and the statistics."""
-    mean = average(x, axes)
-    x_hat = x - mean
-    var = average(x_hat * x_hat, axes)
-    inv_std = inverse_root(var, eps)
-    x_hat *= inv_std
-    return x_hat, Stats(mean, var, inv_std)
-
-
-def standardize_backward(dx_hat, x_hat, inv_std, axes):
-    """Return the gradient of x, through its mean and variance too."""
-    dx = x_hat * -average(dx_hat * x_hat, axes)
-    dx += dx_hat
-    dx -= average(dx_hat, axes)
-    dx *= inv_std
-    return dx
-
-
-def average(x, axes):
-    """Return the mean over some axes, kept with length 1."""
-    total = np.add.reduce(x, axis=axes, keepdims=True)  # x.mean() is slower on 60x100
-    total *= total.size / x.size
-    return total
-
-
-def inverse_root(var, eps):
-    """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
-    std = np.sqrt(var + var.dtype.type(eps))
-    if eps > 0:
-        return 1 / std
-    return np.divide(1, std, out=np.zeros_like(std), where=std != 0)
-
-
-class Norm(Layer):
-    """Normalize, then scale by gamma and shift by beta, one of each per feature.
-
-    Parameters
-    ----------
-    n : int
-        Number of features D of ``(N, D)`` and ``(N, T, D)``, or of channels C
-        of ``(N, C, H, W)``.
-    eps : float, default 1e-5
-        Added to the variance, inside the root.
-    """
-
-    def __init__(self, n, *, eps=1e-5):
-        self.n = integer("n", n)
-        self.eps = number("eps", eps, minimum=0)
-        super().__init__(gamma=np.ones(n), beta=np.zeros(n))
-
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean and one variance."""
-        raise NotImplementedError
-
-    def normalize(self, x):
-        """Return ``x_hat`` and keep what its gradient needs."""
-        axes = self.statistics_axes(x.ndim)
-        x_hat, self.stats = standardize(x, axes, self.eps)
-        return x_hat
-
-    def normalize_backward(self, dx_hat):
-        """Return the gradient of the input, through mean and variance too."""
-        axes = self.statistics_axes(dx_hat.ndim)
-        return standardize_backward(dx_hat, self.x_hat, self.stats.inv_std, axes)
-
-    def forward(self, x):
-        """Return ``gamma * x_hat + beta``."""
-        self.check(x)
-        self.x_hat = self.normalize(x)
-        y = self.x_hat * self.per_feature("gamma", x.ndim)
-        if "beta" in self.params:
-            y += self.per_feature("beta", x.ndim)
-        return y
-
-    def backward(self, dy):
-        """Return the gradient of the input, and fill those of gamma and beta."""
-        axes = self.feature_axes(dy.ndim)
-        np.sum(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
-        if "beta" in self.params:
-            np.sum(dy, axis=axes, out=self.grads["beta"])
-        return self.normalize_backward(dy * self.per_feature("gamma", dy.ndim))
-
-    def check(self, x):
-        """Raise a ValueError if ``x`` does not have ``n`` features."""
-        if not self.images(x.ndim):
-            check_features(x, self.n, type(self).__name__)
-        elif x.shape[1] != self.n or x.size == 0:
-            raise ValueError(
-                f"{type(self).__name__} expects x of shape (N, {self.n}, H, W), "
-                f"got {x.shape}; axis 1 holds the channels"
-            )
-
-    def images(self, ndim):
-        """Say whether the input is ``(N, C, H, W)``."""
-        return ndim == 4 and self.networks is None
-
-    def feature_axes(self, ndim):
-        """Return the axes along which one gamma is shared."""
-        if self.networks is not None:
-            return (1,)
-        return {2: (0,), 3: (0, 1), 4: (0, 2, 3)}[ndim]
-
-    def per_feature(self, name, ndim):
-        """Return a parameter, or a buffer, in a shape that meets that of ``x``."""
-        values = self.params[name] if name in self.params else self.buffers[name]
-        if self.networks is not None:
-            return values[:, None, :]
-        return values[:, None, None] if self.images(ndim) else values
 
 
 class LayerNorm(Norm):

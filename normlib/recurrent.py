@@ -4,7 +4,7 @@ import numpy as np
 
 from normlib._arguments import choice, integer, number
 from normlib.layers import Layer, check_features, initial_weights
-from normlib.norm_layers import standardize, standardize_backward
+from normlib.norm_core import standardize, standardize_backward
 
 __all__ = ["RecurrentCell"]
 

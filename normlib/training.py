@@ -1,11 +1,12 @@
-"""Mini-batches, gradient descent and one fit loop that can be watched."""
+"""Gradient descent and one fit loop that can be watched."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer
+from normlib._arguments import choice, integer
 from normlib.losses import half_squared_error, softmax, softmax_cross_entropy
+from normlib.minibatches import minibatches
 
 __all__ = [
     "History",
@@ -61,96 +62,6 @@ class History(NamedTuple):
     reason: str
 
 
-def minibatches(
-    n, batch_size, rng, order="shuffled", labels=None, *, classes_per_batch=1
-):
-    """Yield the indices of mini-batches for ever, one pass after another.
-
-    Parameters
-    ----------
-    n : int
-        Number of cases.
-    batch_size : int
-        Cases per batch, 1 to ``n``. Cases left over at the end of a pass wait
-        for the next pass.
-    rng : numpy.random.Generator or int
-        Decides the order; an int is taken as a seed.
-    order : {"shuffled", "by_class"}, default "shuffled"
-        "by_class": each batch holds few classes, and batches come in random
-        order.
-    labels : ndarray of int, of shape (n,), optional
-        Classes of the cases, for ``order="by_class"``.
-    classes_per_batch : int, default 1
-        Number of draws of one class that make up a batch sorted by class; it
-        divides ``batch_size``.
-
-    Yields
-    ------
-    ndarray of int, of shape (batch_size,)
-        Indices of the cases of one batch.
-
-    Raises
-    ------
-    ValueError
-        If a size or a name is out of range.
-
-    Examples
-    --------
-    >>> batches = minibatches(4, 2, rng=0)
-    >>> sorted(np.concatenate([next(batches), next(batches)]).tolist())
-    [0, 1, 2, 3]
-    """
-    n, batch_size = integer("n", n), integer("batch_size", batch_size)
-    if batch_size > n:
-        raise ValueError(f"batch_size must be at most the {n} cases, got {batch_size}")
-    rng = generator(rng)
-    choice("order", order, ("shuffled", "by_class"))
-    if order == "shuffled":
-        return _shuffled(n, batch_size, rng)
-    return _by_class(_labels_of(labels, n), batch_size, rng, classes_per_batch)
-
-
-def _shuffled(n, batch_size, rng):
-    while True:
-        order = rng.permutation(n)
-        for start in range(0, n - batch_size + 1, batch_size):
-            yield order[start : start + batch_size]
-
-
-def _by_class(labels, batch_size, rng, classes_per_batch):
-    parts = integer("classes_per_batch", classes_per_batch)
-    size = batch_size // parts
-    counts = np.bincount(labels)
-    if batch_size % parts or size < 1 or size > counts[counts > 0].min():
-        raise ValueError(
-            f"classes_per_batch must divide batch_size={batch_size} into parts no "
-            f"larger than the smallest class ({counts[counts > 0].min()} cases), "
-            f"got {parts}"
-        )
-    return _runs_of_classes(labels, size, parts, rng)
-
-
-def _runs_of_classes(labels, size, parts, rng):
-    while True:
-        runs = []
-        for label in np.unique(labels):
-            cases = rng.permutation(np.flatnonzero(labels == label))
-            last = len(cases) - size + 1
-            runs += [cases[i : i + size] for i in range(0, last, size)]
-        order = rng.permutation(len(runs))
-        for start in range(0, len(runs) - parts + 1, parts):
-            yield np.concatenate([runs[i] for i in order[start : start + parts]])
-
-
-def _labels_of(labels, n):
-    if labels is None or np.shape(labels) != (n,):
-        got = "none" if labels is None else f"shape {np.shape(labels)}"
-        raise ValueError(
-            f'order="by_class" needs labels of shape ({n},), got {got}; pass labels='
-        )
-    return np.asarray(labels)
-
-
 def loss_and_gradient(net, x, targets, *, loss=softmax_cross_entropy):
     """Return the loss on a batch, and fill ``net.grads`` with its gradient.
 
@@ -194,7 +105,11 @@ def sgd_step(net, lr, weight_decay=0.0):
     """
     lr = _check_rate("lr", lr).astype(net.dtype)
     decay = _check_rate("weight_decay", weight_decay).astype(net.dtype)
-    step = net.grads + decay * net.params if decay.any() else net.grads
+    _descend(net, lr, decay if decay.any() else None)
+
+
+def _descend(net, lr, decay):
+    step = net.grads if decay is None else net.grads + decay * net.params
     step = step * (lr if lr.ndim == 0 else lr[:, None])
     for layer in net.walk():
         if not layer.trainable:
@@ -275,8 +190,9 @@ def fit(
     (50, True)
     """
     x = _check_data(net, x, targets)
-    lr = _check_rate("lr", lr)
-    _check_rate("weight_decay", weight_decay)
+    lr = _check_rate("lr", lr).astype(net.dtype)
+    decay = _check_rate("weight_decay", weight_decay).astype(net.dtype)
+    decay = decay if decay.any() else None
     steps = integer("steps", steps, minimum=0)
     n = x.shape[-2]
     if batch_size is None:
@@ -285,7 +201,7 @@ def fit(
         batches = minibatches(
             n, batch_size, rng, order, targets, classes_per_batch=classes_per_batch
         )
-    return _steps(net, x, np.asarray(targets), lr, weight_decay, batches, steps, loss)
+    return _steps(net, x, np.asarray(targets), lr, decay, batches, steps, loss)
 
 
 def _everything(n):
@@ -293,7 +209,7 @@ def _everything(n):
         yield slice(0, n)
 
 
-def _steps(net, x, targets, lr, weight_decay, batches, steps, loss):
+def _steps(net, x, targets, lr, decay, batches, steps, loss):
     for step in range(1, steps + 1):
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -303,9 +219,9 @@ def _steps(net, x, targets, lr, weight_decay, batches, steps, loss):
                 yield Record(step, value, _why(value, step))
                 return
             if bad.any():
-                lr = np.where(bad, 0.0, lr)
+                lr = np.where(bad, 0, lr).astype(net.dtype)
                 net.grads[bad] = 0
-            sgd_step(net, lr, weight_decay)
+            _descend(net, lr, decay)
         yield Record(step, value)
 
 

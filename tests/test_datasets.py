@@ -27,7 +27,7 @@ def skewness(x):
 
 
 def test_digits_are_the_original_bytes():
-    """The hash was made from the arrays that scikit-learn 1.7 ships."""
+    """The hash was made from the arrays that scikit-learn 1.9 ships."""
     x, labels = load_digits()
     stored = (x * 16).astype(np.uint8).tobytes() + labels.astype(np.uint8).tobytes()
     assert hashlib.sha256(stored).hexdigest() == (

@@ -27,6 +27,7 @@ from normlib.norm_layers import (
     norm_layer,
 )
 from normlib.recurrent import RecurrentCell
+from normlib.running import update_running
 
 NORMS = ["batch", "layer", "rms", "group:2"]
 MODES = ["train", "eval", "probe"]
@@ -188,6 +189,25 @@ def test_norm_layers_agree_with_norms(shape, eps, rng):
         np.testing.assert_allclose(layer.grads["gamma"], dgamma, rtol=1e-9)
 
 
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_image_norms_without_parameters_agree_with_norms(norm, rng):
+    """For images gamma is one per channel, but the mean is over C, H and W."""
+    layer, x = norm_layer(norm, 4), rng.normal(2, 3, (3, 4, 2, 5))
+    function = norms.layer_norm if norm == "layer" else norms.rms_norm
+    expected, _ = function(x, axes=(1, 2, 3))
+    np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-10)
+
+
+def test_running_statistics_agree_with_running(rng):
+    layer = batch_norm_layer(rng)
+    before = copy.deepcopy(layer.buffers)
+    layer.forward(rng.normal(5, 2, (8, 3)))
+    mean, var, _ = (value[0] for value in layer.stats)
+    expected = update_running(*before.values(), mean, var, 8)
+    np.testing.assert_allclose(layer.buffers["running_mean"], expected[0])
+    np.testing.assert_allclose(layer.buffers["running_var"], expected[1])
+
+
 def test_weight_norm_layer_agrees_with_norms(rng):
     layer = WeightNormLinear(3, 4, rng=rng)
     layer.params["g"][...] = rng.normal(size=4)
@@ -334,6 +354,7 @@ def test_state_is_put_back_exactly(rng):
     for name in buffers:
         np.testing.assert_array_equal(norm.buffers[name], buffers[name])
     net.params += 1  # the state is a copy, and stays one
+    net.train().forward(x)
     net.load(state)
     np.testing.assert_array_equal(net.forward(x), expected)
 
