@@ -57,6 +57,7 @@ def choice(description, options, value):
         description=description, options=options, value=value, style=dict(_WIDE)
     )
     buttons.style.button_width = "auto"
+    buttons.layout.width = "max-content"  # label and buttons in one line
     return buttons
 
 

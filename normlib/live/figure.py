@@ -19,11 +19,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from traitlets import Unicode
 
 from normlib.live import stamps, style
 
 # Long work hands the page back after this many seconds, so that it stays alive.
 TURN = 0.05
+
+
+class Picture(widgets.Image):
+    """An image whose `tooltip` is its text alternative.
+
+    The page asks every widget with a tooltip for its description, and an
+    `ipywidgets.Image` has none.
+    """
+
+    description = Unicode("").tag(sync=True)
 
 
 class ReaderError(ValueError):
@@ -97,6 +108,10 @@ class LiveFigure:
         """Set the moving artists for one setting and return the sentence."""
         raise NotImplementedError
 
+    def helpers(self):
+        """Return widgets to put beside the controls, such as a play button."""
+        return []
+
     # ---- what a reader or a test uses -------------------------------------
 
     @property
@@ -152,7 +167,9 @@ class LiveFigure:
         try:
             with style.style(self.lecture):
                 # Without a date, the same picture gives the same bytes.
-                metadata = {"Date": None} if str(path).endswith(".svg") else None
+                metadata = (
+                    {"Date": None} if str(path).endswith(".svg") else {"Software": None}
+                )
                 self.figure.savefig(path, metadata=metadata)
         finally:
             for artist in self.moving:
@@ -185,11 +202,11 @@ class LiveFigure:
     # ---- how a frame is made ----------------------------------------------
 
     def _build_widget(self):
-        self._image = widgets.Image(format="png")
+        self._image = Picture(format="png")
         self._image.layout.width = f"{round(self.width * self.dpi)}px"
         self._image.layout.max_width = "100%"
         self._text = widgets.HTML()
-        controls = widgets.HBox(list(self.controls.values()))
+        controls = widgets.HBox([*self.controls.values(), *self.helpers()])
         controls.layout.flex_flow = "row wrap"
         rows = [controls, self._image, self._text]
         self._progress = widgets.FloatProgress(min=0, max=1)
@@ -229,7 +246,6 @@ class LiveFigure:
         self.png = buffer.getvalue()
         with self._image.hold_sync():
             self._image.value = self.png
-            # The page gives an image no text alternative; its title serves as one.
             self._image.tooltip = self.sentence
         self._text.value = (
             f'<p role="status" aria-live="polite">{html.escape(self.sentence)}</p>'

@@ -11,7 +11,7 @@ from normlib import (
     rms_norm,
     standardize,
 )
-from normlib.axes import index_sets, parameter_shape
+from normlib.axes import count_sets, index_sets, parameter_shape
 from normlib.datasets import load_digits
 from normlib.live import controls, cube, style
 from normlib.live.figure import LiveFigure, ReaderError, call_reader
@@ -332,12 +332,13 @@ class NormCube(LiveFigure):
         self._set_bars(norm, num_groups)
         pairs = np.unique(labels).size
         gamma = parameter_shape(name, self.shape, **options)
-        extra = f" with G = {num_groups}" if name == "group" else ""
         parameters = "gamma has" if name == "rms" else "gamma and beta have"
+        groups = count_sets("group", self.shape, num_groups=num_groups)
         return (
-            f"{_heading(norm)}{extra}: x[{sample}, {channel}, 0, 0] shares its "
+            f"{_heading(norm)}: x[{sample}, {channel}, 0, 0] shares its "
             f"{shared} with {members.sum()} of {members.size} numbers; {pairs} such "
-            f"sets; {parameters} shape {gamma}."
+            f"sets; {parameters} shape {gamma}. Group norm with G = {num_groups} has "
+            f"{groups} sets."
         )
 
     def _set_bars(self, chosen, num_groups):
@@ -376,12 +377,12 @@ def feature_maps(images):
 
 
 MAP_NORMS = {
-    "none": lambda x, g: x,
-    "batch": lambda x, g: batch_norm(x)[0],
-    "layer (C, H, W)": lambda x, g: layer_norm(x, axes=(1, 2, 3))[0],
-    "layer (C)": lambda x, g: standardize(x, 1)[0],
-    "instance": lambda x, g: instance_norm(x)[0],
-    "group": lambda x, g: group_norm(x, g)[0],
+    "none": lambda x: x,
+    "batch": lambda x: batch_norm(x)[0],
+    "layer (C, H, W)": lambda x: layer_norm(x, axes=(1, 2, 3))[0],
+    "layer (C)": lambda x: standardize(x, 1)[0],
+    "instance": lambda x: instance_norm(x)[0],
+    "group, G = 2": lambda x: group_norm(x, 2)[0],
 }
 
 
@@ -397,10 +398,9 @@ class FeatureMaps(LiveFigure):
         super().__init__()
 
     def make_controls(self):
-        """Return the controls: norm, groups, which digit, and its brightness."""
+        """Return the controls: norm, which digit, and a factor on it."""
         return {
             "norm": controls.choice("norm", list(MAP_NORMS), "instance"),
-            "num_groups": controls.steps("groups G", [1, 2, 4], 2),
             "sample": controls.whole("digit n", 0, 31, 5),
             "gain": controls.slider("times", 0.25, 4.0, 1.0, 0.25),
         }
@@ -430,11 +430,11 @@ class FeatureMaps(LiveFigure):
                 )
         return [*self.before, *self.after, *self.stats, self.label]
 
-    def move(self, norm, num_groups, sample, gain):
+    def move(self, norm, sample, gain):
         """Scale one digit of the batch, normalize the batch, show that digit."""
         x = self.x.copy()
         x[sample] *= gain
-        y = MAP_NORMS[norm](x, num_groups)
+        y = MAP_NORMS[norm](x)
         for k in range(4):
             self.before[k].set_data(x[sample, k])
             self.after[k].set_data(y[sample, k])
@@ -442,15 +442,14 @@ class FeatureMaps(LiveFigure):
             mean, std = values.mean(), values.std()
             self.stats[k].set_text(f"mean {mean:z.2f}, std {std:.2f}")
         self.label.set_text("y" if norm == "none" else f"{norm} norm")
-        return self._sentence(norm, num_groups, sample, gain, x, y)
+        return self._sentence(norm, sample, gain, x, y)
 
-    def _sentence(self, norm, num_groups, sample, gain, x, y):
-        unscaled = MAP_NORMS[norm](self.x, num_groups)
+    def _sentence(self, norm, sample, gain, x, y):
+        unscaled = MAP_NORMS[norm](self.x)
         moved = np.abs(y[sample] - unscaled[sample]).max()
         others = np.abs(np.delete(y - unscaled, sample, axis=0)).max()
         stds = y[sample].std(axis=(1, 2))
-        extra = f" with G = {num_groups}" if norm == "group" else ""
-        head = "No norm" if norm == "none" else _heading(norm) + extra
+        head = "No norm" if norm == "none" else _heading(norm)
         return (
             f"{head}, digit {sample} (a {self.digit[sample]}) times {gain:g}: its maps "
             f"have spreads {', '.join(f'{s:.2f}' for s in stds)}. The factor changed "
