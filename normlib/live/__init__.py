@@ -9,7 +9,10 @@ from normlib.live.style import lecture_mode
 # One module per notebook, named as the notebook; each lists its own FIGURES.
 TOPICS = (
     "start_here",
+    "rescale_or_standardize",
     "which_numbers_share_a_mean",
+    "hypersphere",
+    "batch_norm_training",
 )
 
 __all__ = [
