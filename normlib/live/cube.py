@@ -29,7 +29,7 @@ def grid(shape):
         lines += [[(i, 0, 0), (i, c, 0)], [(i, 0, 0), (i, 0, p)]]
     corners = np.array(lines)
     paper = project(corners[..., 0], corners[..., 1], corners[..., 2])
-    return LineCollection(paper, colors="#bbbbbb", linewidths=0.6)
+    return LineCollection(paper, colors="#bbbbbb", linewidths=0.6, zorder=0)
 
 
 def faces(members, color, picked=None, picked_color="#222222"):
@@ -81,7 +81,7 @@ def draw(ax, shape):
     n, c, p = shape
     ax.add_collection(grid(shape))
     width, height = project(n, c, p)
-    ax.set(xlim=(-1.6, width + 0.6), ylim=(-1.1, height + 0.4), aspect="equal")
+    ax.set(xlim=(-1.2, width + 1.5), ylim=(-1.1, height + 0.4), aspect="equal")
     ax.axis("off")
     middle = project(0, c / 2, -0.25)
     ax.text(*middle, "channels C", ha="center", va="top")

@@ -26,10 +26,10 @@ def norms(shape=(4, 6, 3, 2)):
     """Return a figure of four cubes: the entries that share the first one's mean."""
     n, c, h, w = shape
     with style.style(lecture=False):
-        fig = Figure(figsize=(12, 3.4), dpi=style.DPI)
+        fig = Figure(figsize=(12, 3.2), dpi=style.DPI)
         FigureCanvasAgg(fig)
         for k, (title, norm, options) in enumerate(NORMS):
-            ax = fig.add_axes((k / 4, 0.0, 0.25, 0.88))
+            ax = fig.add_axes((0.244 * k, 0.0, 0.25, 0.9))
             solid = cube.draw(ax, (n, c, h * w))
             labels = index_sets(norm, shape, **options)
             members = (labels == labels[0, 0, 0, 0]).reshape(n, c, h * w)

@@ -293,9 +293,9 @@ class NormCube(LiveFigure):
     def draw(self, fig):
         """Draw the empty cube and the bars of the counts."""
         n, c, h, w = self.shape
-        ax = fig.add_axes((0.0, 0.02, 0.50, 0.88))
+        ax = fig.add_axes((0.02, 0.02, 0.48, 0.86))
         self.solid = cube.draw(ax, (n, c, h * w))
-        self.title = fig.text(0.03, 0.93, "", weight="bold", size=12)
+        self.title = style.moving_title(ax)
         self.bars = fig.add_axes((0.66, 0.16, 0.31, 0.72))
         self.bars.set_title("how many sets", x=-0.46)
         names = list(CUBE_NORMS)
