@@ -1,0 +1,158 @@
+"""What the figures of notebook 01 claim, against an independent computation."""
+
+import re
+
+import numpy as np
+import pytest
+
+from normlib.datasets import with_outlier
+from normlib.live.figure import ReaderError
+from normlib.live.reader import reader_array
+from normlib.live.rescale_or_standardize import (
+    DATA,
+    Correlation,
+    Divisor,
+    Outlier,
+    Rescaling,
+    bars,
+)
+
+
+def numbers(sentence):
+    return [float(n) for n in re.findall(r"-?\d+\.\d+|-?\d+", sentence)]
+
+
+@pytest.mark.parametrize("data", list(DATA))
+@pytest.mark.parametrize(
+    ("scaling", "low", "high"),
+    [("min-max [0, 1]", 0, 1), ("min-max [-1, 1]", -1, 1), ("standardize", 0, 0)],
+)
+def test_rescaling_moves_the_rulers_and_not_the_shape(data, scaling, low, high):
+    figure = Rescaling()
+    figure.set(data=data, scaling=scaling, strength=9)
+    x = DATA[data](np.random.default_rng(1), 9)
+    if scaling == "standardize":
+        y = (x - np.mean(x)) / np.std(x)
+    else:
+        y = np.interp(x, (x.min(), x.max()), (low, high))
+    said = f"mean {x.mean():.2f} becomes {y.mean():z.2f}, standard deviation "
+    assert said + f"{x.std():.2f} becomes {y.std():.2f}" in figure.sentence
+    skew = np.mean((x - x.mean()) ** 3) / np.mean((x - x.mean()) ** 2) ** 1.5
+    assert f"was {skew:z.2f} and is {skew:z.2f}." in figure.sentence
+    np.testing.assert_array_equal(bars(x)[1], bars(y)[1])
+    assert bars(x)[1].sum() == len(x)
+
+
+def test_the_bell_has_the_area_of_the_bars():
+    figure = Rescaling()
+    figure.set(data="bimodal")
+    at, height = figure.bell.get_data()
+    counts = bars(DATA["bimodal"](np.random.default_rng(1), 0))[1]
+    area = (counts / counts.max()).sum() / len(counts)
+    assert np.trapezoid(height, at) == pytest.approx(area, rel=0.1)
+
+
+@pytest.mark.parametrize("n", [5, 20, 1000])
+def test_the_outlier_sentence_and_curves_are_right(n):
+    figure = Outlier()
+    figure.set(n=n, strength=100.0, seed=3)
+    x = with_outlier(n, np.random.default_rng(3), 100.0)
+    others = x[:-1]
+    share = (others.max() - others.min()) / (x.max() - x.min())
+    z = (x - x.mean()) / x.std()
+    for words in (f"{share:.3f} of", f"deviation of {z[:-1].std():.3f}. "):
+        assert words in figure.sentence
+    assert f"lands at {z[-1]:.2f}" in figure.sentence
+    assert z[-1] <= np.sqrt(n - 1)
+    kept = [float(dot.get_ydata()[0]) for dot in figure.dots]
+    assert kept[0] == pytest.approx(share)
+    assert kept[1] == pytest.approx(z[:-1].std())
+    for k in range(2):  # the dot lies on its curve
+        curve = np.interp(
+            2,
+            np.log10(figure.curves[k].get_xdata()),
+            np.log10(figure.curves[k].get_ydata()),
+        )
+        assert 10**curve == pytest.approx(kept[k], rel=0.05)
+
+
+def test_many_values_protect_standardizing_and_few_do_not():
+    """What the notebook says, as a mean over seeds."""
+    kept = {}
+    for n in (5, 1000):
+        factors = []
+        for seed in range(5):
+            x = with_outlier(n, np.random.default_rng(100 + seed), 100.0)
+            share = np.ptp(x[:-1]) / np.ptp(x)
+            factors.append(((x - x.mean()) / x.std())[:-1].std() / share)
+        kept[n] = np.mean(factors)
+    assert kept[1000] > 3
+    assert kept[5] < 1.2
+
+
+@pytest.mark.parametrize("std", [0.25, 1.0, 4.0])
+def test_the_divisor_decides_the_spread(std):
+    figure = Divisor()
+    figure.set(divisor="variance", std=std)
+    assert f"becomes {1 / std:.2f}" in figure.sentence
+    assert figure.dot.get_ydata()[0] == pytest.approx(1 / std)
+    figure.set(divisor="std")
+    assert "becomes 1.00." in figure.sentence
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            lambda x: (x - x.mean(0)) / x.std(0),
+            "becomes 0.00, and standard deviation 2.00 becomes 1.00.",
+        ),
+        (lambda x: (x - x.mean(0)) / x.var(0), "becomes 0.50 = 1 / 2.00."),
+        (lambda x: x / x.std(0), "mean 3.00 becomes 1.50"),
+        (lambda x: x - x.mean(0), "becomes 2.00; it should be 1."),
+        (lambda x: x - x.mean(1, keepdims=True), "becomes 0.00; it should be 1."),
+        (lambda x: ..., "Not drawn: your <lambda> still returns the ..."),
+        (lambda x: x[0], "returned shape (1,), but it needs (400, 1)"),
+        (lambda x: x.nothing, "raised AttributeError"),
+    ],
+)
+def test_the_readers_function_drives_the_divisor(function, words):
+    figure = Divisor(function)
+    assert figure.values["divisor"] == "yours"
+    figure.set(mean=3.0, std=2.0)
+    assert words in figure.sentence
+
+
+@pytest.mark.parametrize("correlation", [-0.9, 0.0, 0.8])
+def test_only_whitening_removes_the_correlation(correlation):
+    figure = Correlation()
+    for method, after in (
+        ("standardize", correlation),
+        ("min-max [-1, 1]", correlation),
+        ("whiten", 0.0),
+    ):
+        figure.set(method=method, correlation=correlation, spread=1.5)
+        assert f"was {correlation:z.2f} and is {after:z.2f}." in figure.sentence
+        cloud = figure.artists[2].get_xydata()
+        assert np.corrcoef(cloud.T)[0, 1] == pytest.approx(after, abs=1e-9)
+        ring = figure.artists[3].get_xydata()
+        c = cloud - cloud.mean(axis=0)
+        inverse = np.linalg.inv(c.T @ c / len(c))
+        away = ring - cloud.mean(axis=0)
+        distance = np.sqrt(np.einsum("ki,ij,kj->k", away, inverse, away))
+        np.testing.assert_allclose(distance, 2, rtol=1e-9)
+
+
+def test_a_readers_array_is_checked_and_its_input_protected():
+    x = np.ones(3)
+
+    def spoils(a):
+        a[:] = 5
+        return a, "cache"
+
+    np.testing.assert_array_equal(reader_array(spoils, x, shape=(3,)), 5)
+    np.testing.assert_array_equal(x, 1)
+    with pytest.raises(ReaderError, match="returned None"):
+        reader_array(lambda a: None, x, shape=(3,))
+    with pytest.raises(ReaderError, match="1 numbers that are NaN"):
+        reader_array(lambda a: np.array([1.0, np.nan, 0]), x, shape=(3,))
