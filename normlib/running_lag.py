@@ -175,6 +175,8 @@ def running_lag_records(
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     momenta = [number("momenta", m, minimum=0) for m in momenta]
+    if max(momenta) > 1:
+        raise ValueError(f"momenta must be between 0 and 1, got {max(momenta)}")
     steps, every = integer("steps", steps), integer("every", every)
     if every > steps:
         raise ValueError(f"every must be at most steps={steps}, got {every}")

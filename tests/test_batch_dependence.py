@@ -1,0 +1,177 @@
+"""What batch norm owes to its batch: size, order, lag and noise.
+
+The seeds are not those with which the claims and margins were found.
+"""
+
+import numpy as np
+import pytest
+
+from normlib.batch_noise import batch_noise
+from normlib.batch_size import batch_size_rows, batch_size_sweep
+from normlib.network import mlp
+from normlib.running_lag import precise_statistics, running_lag, running_lag_records
+from normlib.sorted_batches import sorted_batches
+
+SEEDS = (200, 201, 202)
+
+
+# Precise statistics ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_precise_statistics_are_those_of_what_comes_in(depth):
+    """In eval mode, each batch norm's input has the statistics it holds."""
+    rng = np.random.default_rng(3)
+    net = mlp([5, *[7] * depth, 2], norm="batch", rng=rng)
+    x = rng.normal(2, 3, (50, 5))
+    net.params += 0.3 * rng.normal(size=net.params.shape)
+    precise_statistics(net, x).eval()
+    inputs = [x]
+    for layer in net.layers:
+        inputs.append(layer.forward(inputs[-1]))
+    for layer, h in zip(net.layers, inputs, strict=False):
+        if layer in net.batch_norms():
+            np.testing.assert_allclose(layer.buffers["running_mean"], h.mean(axis=0))
+            np.testing.assert_allclose(
+                layer.buffers["running_var"], h.var(axis=0, ddof=1)
+            )
+
+
+def test_precise_statistics_change_nothing_else():
+    rng = np.random.default_rng(3)
+    net, x = mlp([5, 7, 7, 2], norm="batch", rng=rng), rng.normal(size=(50, 5))
+    first, second = net.batch_norms()
+    first.momentum, second.update_running = 0.3, False
+    params, *_, mode, switches = net.state()
+    precise_statistics(net, x)
+    after = net.state()
+    np.testing.assert_array_equal(after[0], params)
+    assert after[-2:] == (mode, switches) and first.momentum == 0.3
+
+
+def test_precise_statistics_do_not_depend_on_those_before():
+    rng = np.random.default_rng(3)
+    net, x = mlp([5, 7, 7, 2], norm="batch", rng=rng), rng.normal(size=(50, 5))
+    kept = precise_statistics(net, x).state()[1]
+    for norm in net.batch_norms():
+        norm.buffers["running_mean"][...] = 9
+        norm.buffers["running_var"][...] = 4
+    again = precise_statistics(net, x).state()[1]
+    for a, b in zip(kept, again, strict=True):
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name])
+
+
+# Lag ------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_slow_running_statistics_lag():
+    runs = [running_lag(seed) for seed in SEEDS]
+    fast, slow = np.mean([run.running for run in runs], axis=0).T
+    precise = np.mean([run.precise for run in runs], axis=0)
+    assert runs[0].steps.tolist() == [10, 20, 30, 40, 50, 60]
+    assert (slow > 1.5 * precise).all(), (slow, precise)
+    assert abs(fast[2:] - precise[2:]).max() < 0.03, (fast, precise)
+    assert precise[-1] < 0.08
+
+
+def test_lag_of_a_momentum_of_one_is_the_last_batch():
+    """With momentum 1 and batches of all images, running means precise."""
+    run = running_lag(5, momenta=(1.0,), batch_size=1437, steps=4, every=2)
+    np.testing.assert_allclose(run.running[:, 0], run.precise, atol=0.02)
+
+
+# Size -----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_small_batches_break_batch_norm_only():
+    sweep = batch_size_sweep(batch_sizes=(2, 4, 32), seeds=SEEDS)
+    batch, layer = sweep.running
+    assert batch[0] > 3 * layer[0], sweep.running
+    assert batch[1] > batch[2] + 0.02, sweep.running
+    assert np.ptp(layer) < 0.03, sweep.running
+    assert sweep.precise[0, 0] > 3 * layer[0], sweep.precise
+    assert (sweep.batch[0, :2] > sweep.running[0, :2]).all(), sweep
+    np.testing.assert_array_equal(sweep.running[1:], sweep.precise[1:])
+
+
+def test_rows_come_one_by_one():
+    rows = batch_size_rows(batch_sizes=(8, 16), epochs=1, examples=64)
+    seen = [(row.norm, row.batch_size) for row in rows]
+    assert seen == [("batch", 8), ("batch", 16), ("layer", 8), ("layer", 16)]
+
+
+# Order ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sorted_runs():
+    return [sorted_batches(seed) for seed in SEEDS]
+
+
+@pytest.mark.slow
+def test_batches_of_one_class_break_batch_norm_only(sorted_runs):
+    runs = sorted_runs
+    batch, layer, none = np.mean([run.running for run in runs], axis=0)
+    assert batch[0] > 0.93 and layer[0] > 0.93 and none[0] > 0.92
+    assert batch[2] < 0.25, batch
+    assert batch[2] + 0.3 < batch[1] < batch[0] - 0.02, batch
+    assert layer.min() > 0.92 and none.min() > 0.9, (layer, none)
+    distance = np.mean([run.distance for run in runs], axis=0)
+    assert distance[0] < 0.75 * distance[1] and distance[0] < 0.75 * distance[2]
+
+
+@pytest.mark.slow
+def test_batches_of_one_class_teach_batch_norm_nothing(sorted_runs):
+    """Neither other statistics nor sorted test batches save it: it never learned."""
+    batch, layer, _ = np.mean([run.train_loss for run in sorted_runs], axis=0)
+    assert batch[2] > np.log(10) > 2 > layer[2], (batch, layer)
+    for run in sorted_runs:
+        assert run.batch[0, 2] < 0.3 and run.matched[0, 2] < 0.3
+
+
+# Noise ----------------------------------------------------------------------------
+
+
+def test_noise_falls_with_the_root_of_the_batch():
+    runs = [batch_noise(seed, draws=200) for seed in SEEDS]
+    scaled = np.mean([run.scaled for run in runs], axis=0)
+    assert scaled.max() / scaled.min() < 1.2, scaled
+    assert 1.0 < scaled.mean() < 1.3
+    ratio = np.mean([run.noise / run.predicted for run in runs], axis=0)
+    assert abs(ratio[1:] - 1).max() < 0.1, ratio
+
+
+def test_noise_of_a_unit_variance_example_is_as_derived():
+    """Gaussian data: sqrt((1 + z**2 / 2) / B) to a few per cent."""
+    found = batch_noise(1, batch_sizes=(64,), draws=1500, units=200)
+    assert found.noise[0] / found.predicted[0] == pytest.approx(1, abs=0.08)
+
+
+# Errors ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: batch_size_rows(batch_sizes=(1,)), "batch_sizes must be at least 2"),
+        (lambda: batch_size_rows(norms=("bach",)), "norms must be one of"),
+        (lambda: batch_size_rows(norms=()), "at least one value"),
+        (lambda: batch_size_rows(examples=2000), "examples must be between"),
+        (lambda: batch_size_rows(batch_sizes=(64,), examples=32), "largest batch"),
+        (lambda: batch_size_rows(lr=-1), "lr"),
+        (lambda: sorted_batches(classes=(3,)), "classes must be one of"),
+        (lambda: sorted_batches(norms=("x",)), "norms must be one of"),
+        (lambda: sorted_batches(steps=0), "steps"),
+        (lambda: running_lag_records(every=100), "every must be at most"),
+        (lambda: running_lag_records(momenta=(2.0,)), "momenta must be"),
+        (lambda: batch_noise(batch_sizes=(1,)), "batch_sizes must be at least 2"),
+        (lambda: batch_noise(batch_sizes=(5000,)), "must fit the 1437"),
+        (lambda: batch_noise(draws=1), "draws must be at least 2"),
+    ],
+)
+def test_errors_say_what_is_wrong(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

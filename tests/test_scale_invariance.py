@@ -1,0 +1,189 @@
+"""Weights before a norm: scale, angles, growth, decay; least squares.
+
+The seeds are not those with which the claims and margins were found.
+"""
+
+import numpy as np
+import pytest
+
+from normlib.effective_rate import norm_growth, same_trajectory
+from normlib.least_squares import any_learning_rate, length_direction
+from normlib.naive_gradient import naive_bias
+from normlib.network import mlp
+from normlib.scale_invariance import hidden_weights, orthogonality, scale_test
+from normlib.weight_decay import weight_decay_equilibrium, weight_decay_steps
+
+SEEDS = (200, 201, 202)
+NORMS = ("batch", "layer", "rms")
+
+
+def test_hidden_weights_are_those_before_a_norm():
+    net = mlp([2, 3, 4, 1], norm="layer", bias=False)
+    parts = hidden_weights(net)
+    assert [p.stop - p.start for p in parts] == [6, 12]
+    net.params[...] = 0
+    for part in parts:
+        net.params[part] = 1
+    linear = [layer for layer in net.layers if "weight" in layer.params]
+    assert [la.params["weight"].mean() for la in linear] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_scale_of_the_weights_does_not_matter(norm, seed):
+    found = scale_test(seed, norm=norm, factors=(0.1, 1.0, 10.0))
+    assert np.ptp(found.loss) < 1e-13
+    assert found.gradient_error.max() < 1e-13
+    np.testing.assert_allclose(
+        found.gradient_norm * found.factors, found.gradient_norm[1]
+    )
+
+
+def test_scale_matters_without_a_norm():
+    found = scale_test(200, norm=None)
+    assert np.ptp(found.loss) > 1 and found.gradient_error.max() > 0.5
+
+
+def test_eps_limits_the_invariance():
+    found = scale_test(200, factors=(1e-3, 1.0), eps=1e-5)
+    assert 1e-6 < np.ptp(found.loss)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_gradients_are_orthogonal_to_what_changes_nothing(seed):
+    batch, layer, rms = (orthogonality(seed, norm=norm) for norm in NORMS)
+    none = orthogonality(seed, norm=None)
+    assert batch.per_unit < 1e-13 < 0.01 < layer.per_unit
+    assert max(batch.per_matrix, layer.per_matrix, rms.per_matrix) < 1e-13
+    assert layer.along_ones < 1e-13 < 0.01 < min(batch.along_ones, rms.along_ones)
+    assert min(none.per_unit, none.per_matrix, none.along_ones) > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_grow_by_pythagoras(norm):
+    for seed in SEEDS:
+        growth = norm_growth(seed, norm=norm, steps=150, lr=0.3)
+        np.testing.assert_allclose(growth.squared_norms, growth.pythagoras, rtol=1e-12)
+        assert (np.diff(growth.squared_norms, axis=0) > 0).all()
+        assert (np.diff(growth.effective_rates, axis=0) < 0).all()
+
+
+def test_pythagoras_fails_without_a_norm():
+    growth = norm_growth(200, norm=None, steps=100, lr=0.1)
+    assert abs(growth.squared_norms / growth.pythagoras - 1).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_runs_of_the_same_effective_rate_are_the_same():
+    for seed in SEEDS:
+        runs = same_trajectory(seed, steps=200)
+        np.testing.assert_array_equal(runs.losses, runs.scaled_losses)
+        assert runs.losses[-1] < 0.5 * runs.losses[0]
+    third = same_trajectory(200, factor=3.0, steps=50)
+    np.testing.assert_allclose(third.losses, third.scaled_losses, rtol=1e-9)
+    apart = same_trajectory(200, factor=1 / 16, steps=200, eps=1e-5)
+    assert 1e-6 < abs(apart.losses - apart.scaled_losses).max() < 0.1
+    plain = same_trajectory(200, factor=2.0, norm=None, steps=20, lr=0.01)
+    assert abs(plain.losses - plain.scaled_losses).max() > 0.1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_naive_bias_grows_for_ever(seed):
+    found = naive_bias(seed, lr=0.1, steps=50)
+    np.testing.assert_allclose(found.naive, 0.1 * np.arange(51))
+    assert abs(found.exact).max() < 1e-14 and np.ptp(found.loss) < 1e-13
+
+
+# Weight decay ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def equilibria():
+    """Two settings of the same product lr * weight_decay, three seeds each."""
+    pairs = [(0.2, 0.02), (0.4, 0.01)]
+    return [
+        [
+            weight_decay_equilibrium(seed, lr=lr, weight_decay=decay, steps=1200)
+            for seed in SEEDS
+        ]
+        for lr, decay in pairs
+    ]
+
+
+@pytest.mark.slow
+def test_equilibrium_norm_and_angle(equilibria):
+    for runs in equilibria:
+        norm = np.mean([run.norm / run.predicted_norm for run in runs])
+        angle = np.mean([run.angle / run.predicted_angle for run in runs])
+        assert norm == pytest.approx(1, abs=0.05)
+        assert angle == pytest.approx(1, abs=0.04)
+
+
+@pytest.mark.slow
+def test_same_product_same_effective_rate(equilibria):
+    """lr * weight_decay decides, whatever lr is."""
+    first, second = (np.mean([r.effective_rate for r in runs]) for runs in equilibria)
+    assert first == pytest.approx(second, rel=0.15)
+    first, second = (np.mean([r.angle for r in runs]) for runs in equilibria)
+    assert first == pytest.approx(second, rel=0.03)
+
+
+@pytest.mark.slow
+def test_equilibrium_forgets_the_start(equilibria):
+    expected = np.mean([run.norm for run in equilibria[1]])
+    settings = {"lr": 0.4, "weight_decay": 0.01, "steps": 1200}
+    for start in (0.3, 3.0):
+        runs = [weight_decay_equilibrium(s, start=start, **settings) for s in SEEDS]
+        assert np.mean([run.norm for run in runs]) == pytest.approx(expected, rel=0.05)
+
+
+# Least squares --------------------------------------------------------------------
+
+
+def test_normalized_least_squares_bears_any_rate():
+    runs = [any_learning_rate(seed) for seed in SEEDS]
+    for run in runs:
+        above = run.rates > run.limit
+        assert not np.isfinite(run.plain[above]).any()
+        assert np.isfinite(run.plain[~above]).all()
+        assert np.isfinite(run.normalized).all()
+        assert (run.normalized <= run.start).all()
+    relative = np.mean([run.normalized / run.start for run in runs], axis=0)
+    assert (relative[runs[0].rates <= 10] < 0.01).all(), relative
+    assert relative[-1] > 0.05  # finite, but hardly moved
+
+
+def test_length_and_direction_are_no_faster():
+    """Not reproduced: no reliable speed-up on least squares (mean of 12 problems)."""
+    runs = [length_direction(seed) for seed in range(200, 212)]
+    for kappa in range(3):
+        ratio = np.mean([np.log(r.decoupled[kappa] / r.plain[kappa]) for r in runs])
+        assert 0.5 < np.exp(ratio) < 1.6, ratio
+    wins = sum(r.decoupled[2] < r.plain[2] for r in runs)
+    assert 0 < wins < 12
+
+
+# Errors ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: scale_test(factors=(0.0,)), "factors must be above 0"),
+        (lambda: scale_test(norm="group"), "norm must be one of"),
+        (lambda: orthogonality(seed=-1), "seed must be at least 0"),
+        (lambda: norm_growth(lr=0.0), "lr must be above 0"),
+        (lambda: same_trajectory(steps=0), "steps"),
+        (lambda: naive_bias(n=1), "n must be at least 2"),
+        (lambda: next(weight_decay_steps(weight_decay=0)), "weight_decay must be"),
+        (lambda: next(weight_decay_steps(norm=None)), "norm must be"),
+        (lambda: next(weight_decay_steps(wrong_labels=2)), "wrong_labels"),
+        (lambda: any_learning_rate(kappa=0.5), "kappa must be at least 1"),
+        (lambda: any_learning_rate(rates=(-1.0,)), "rates must be above 0"),
+        (lambda: length_direction(dimension=1), "dimension must be at least 2"),
+    ],
+)
+def test_errors_say_what_is_wrong(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
