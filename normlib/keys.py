@@ -205,6 +205,53 @@ def select_keys(n_keys=10, *, rng=0):
     )
 
 
+def select_projected_keys(n_keys=30, *, width=16, rng=0):
+    """Project layer-normalized keys to a plane, and see the guarantee lost.
+
+    Parameters
+    ----------
+    n_keys : int
+        Number of keys, at least 3; default 30.
+    width : int
+        Features that layer norm sees, at least 3; default 16.
+    rng : int or numpy.random.Generator
+        Seed or generator; default 0.
+
+    Returns
+    -------
+    keys : ndarray of shape (n_keys, 2)
+        ``LN(x) W`` with a Gaussian W: the keys of a head of dimension 2.
+    selectable : ndarray of bool, shape (n_keys,)
+        Whether some query of dimension 2 gives that key the highest score.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is below 3.
+
+    Notes
+    -----
+    Attention heads have fewer dimensions than the stream they read, so their
+    keys are no longer on a sphere. The statement about unselectable keys is one
+    about scores ``q . LN(x)`` with a query of full width.
+
+    References
+    ----------
+    The limit of Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
+
+    Examples
+    --------
+    >>> keys, selectable = select_projected_keys(rng=0)
+    >>> bool(selectable.mean() < 0.5)
+    True
+    """
+    n_keys = integer("n_keys", n_keys, minimum=3)
+    width, rng = integer("width", width, minimum=3), generator(rng)
+    x = projection_steps(rng.standard_normal((n_keys, width)), eps=0.0).scaled
+    keys = x @ rng.standard_normal((width, 2)) / np.sqrt(width)
+    return keys, selectable_in_plane(keys)
+
+
 def _chain(points, order):
     """Return one side of the hull: the indices of ``order`` that turn left."""
     chain = []

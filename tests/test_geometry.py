@@ -376,6 +376,15 @@ def test_every_key_wins_with_itself_as_query_in_many_dimensions():
     assert (keys.own_query_margin(normalized) > 0).all()
 
 
+def test_a_head_of_two_dimensions_loses_the_guarantee():
+    shares = []
+    for seed in range(40, 45):
+        projected, selectable = keys.select_projected_keys(30, rng=seed)
+        assert set(np.flatnonzero(selectable)) >= winners_of_a_sweep(projected)
+        shares.append(selectable.mean())
+    assert np.mean(shares) < 0.5
+
+
 # --- bad input -------------------------------------------------------------
 
 
@@ -423,6 +432,7 @@ def test_every_key_wins_with_itself_as_query_in_many_dimensions():
         ),
         (lambda: keys.convex_hull(np.ones((4, 3))), ValueError, r"\(K, 2\)"),
         (lambda: keys.own_query_margin(np.ones((1, 3))), ValueError, "2 keys"),
+        (lambda: keys.select_projected_keys(2), ValueError, "n_keys"),
         (
             lambda: folding.conv2d(np.ones((1, 2, 3, 3)), np.ones((1, 3, 2, 2))),
             ValueError,

@@ -425,7 +425,8 @@ def test_first_block_of_a_pre_norm_stack_is_not_starved():
 def test_layer_norm_holds_the_state_and_gradients_vanish_all_the_same(gain, seed):
     found = recurrent_scale.recurrent_profile(100, gain=gain, norm="layer", rng=seed)
     assert np.isclose(found.predicted_rms, np.sqrt(0.5))
-    assert np.abs(found.rms / found.predicted_rms - 1).max() < 0.08
+    by_step = found.rms.mean(axis=0) / found.predicted_rms
+    assert np.abs(by_step - 1).max() < 0.1 and abs(by_step.mean() - 1) < 0.06
     if gain < 10:
         assert (found.gradient[:, 0] < 1e-4).all()
 
