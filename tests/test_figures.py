@@ -13,27 +13,12 @@ from PIL import Image
 
 from normlib import live
 from normlib.live import stamps
+from normlib.live.controls import offered
 from normlib.live.figure import LiveFigure
 
 RANDOM = 200
 RANDOM_IN_LECTURE = 40  # the same computations; only the size of the type differs
 NAMES = sorted(live.figures())
-
-
-def offered(control):
-    """Return the values that a control offers, from its lowest to its highest."""
-    options = getattr(control, "options", None)
-    if options is not None:
-        return [o[1] if isinstance(o, tuple) else o for o in options]
-    if isinstance(control, widgets.Checkbox):
-        return [False, True]
-    if isinstance(control, widgets.FloatLogSlider):
-        powers = np.arange(control.min, control.max + control.step / 2, control.step)
-        return [control.base ** min(p, control.max) for p in powers]
-    count = round((control.max - control.min) / control.step) + 1
-    values = [control.min + k * control.step for k in range(count)]
-    whole = isinstance(control, widgets.IntSlider)
-    return values if whole else [min(v, control.max) for v in values]
 
 
 def settings(figure, rng, count):

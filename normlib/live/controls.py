@@ -1,6 +1,7 @@
 """The few kinds of control that figures use, with labels that are not cut off."""
 
 import ipywidgets as widgets
+import numpy as np
 
 _WIDE = {"description_width": "initial"}
 
@@ -71,3 +72,30 @@ def switch(description, value=False):
 def seed(value=0):
     """Return the control that draws the random numbers afresh."""
     return whole("seed", 0, 99, value)
+
+
+def offered(control):
+    """Return the values that a control offers, from its lowest to its highest.
+
+    Parameters
+    ----------
+    control : ipywidgets.Widget
+        Made by one of the functions above.
+
+    Returns
+    -------
+    list
+        For a real slider, its steps.
+    """
+    options = getattr(control, "options", None)
+    if options is not None:
+        return [o[1] if isinstance(o, tuple) else o for o in options]
+    if isinstance(control.value, bool):
+        return [False, True]
+    if isinstance(control, widgets.FloatLogSlider):
+        powers = np.arange(control.min, control.max + control.step / 2, control.step)
+        return [float(control.base ** min(p, control.max)) for p in powers]
+    count = round((control.max - control.min) / control.step) + 1
+    values = [control.min + k * control.step for k in range(count)]
+    whole = isinstance(control, widgets.IntSlider)
+    return values if whole else [min(v, control.max) for v in values]

@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from PIL import Image
 from traitlets import Unicode
 
-from normlib.live import stamps, style
+from normlib.live import controls, stamps, style
 
 # Long work hands the page back after this many seconds, so that it stays alive.
 TURN = 0.05
@@ -206,9 +206,9 @@ class LiveFigure:
         self._image.layout.width = f"{round(self.width * self.dpi)}px"
         self._image.layout.max_width = "100%"
         self._text = widgets.HTML()
-        controls = widgets.HBox([*self.controls.values(), *self.helpers()])
-        controls.layout.flex_flow = "row wrap"
-        rows = [controls, self._image, self._text]
+        row = widgets.HBox([*self.controls.values(), *self.helpers()])
+        row.layout.flex_flow = "row wrap"
+        rows = [row, self._image, self._text]
         self._progress = widgets.FloatProgress(min=0, max=1)
         stop = widgets.Button(description="Stop", icon="stop")
         stop.on_click(self._on_stop)
@@ -219,7 +219,7 @@ class LiveFigure:
         self.widget = widgets.VBox(rows)
         for widget, name in (
             (self.widget, "figure"),
-            (controls, "controls"),
+            (row, "controls"),
             (self._image, "image"),
             (self._text, "sentence"),
         ):
@@ -238,12 +238,16 @@ class LiveFigure:
             "RGBA", self.canvas.get_width_height(), self.canvas.buffer_rgba()
         ).convert("RGB")
 
+    def _encode(self):
+        """Return the frame as a PNG, at the level that costs the least time."""
+        buffer = io.BytesIO()
+        self._picture().save(buffer, "png", compress_level=1)
+        return buffer.getvalue()
+
     def _publish(self):
         """Paint the moving artists and send picture and sentence to the page."""
         self._frame()
-        buffer = io.BytesIO()
-        self._picture().save(buffer, "png", compress_level=1)
-        self.png = buffer.getvalue()
+        self.png = self._encode()
         with self._image.hold_sync():
             self._image.value = self.png
             self._image.tooltip = self.sentence
@@ -329,12 +333,11 @@ def call_reader(function, *args, **kwargs):
 
 def _refusal(name, control, value):
     """Return why `control` cannot take `value`, or an empty string."""
-    options = getattr(control, "options", None)
-    if options is not None:
-        offered = [o[1] if isinstance(o, tuple) else o for o in options]
-        if value in offered:
+    if hasattr(control, "options"):
+        values = controls.offered(control)
+        if value in values:
             return ""
-        return f"{name}={value!r} is not offered; choose one of {offered}."
+        return f"{name}={value!r} is not offered; choose one of {values}."
     if isinstance(control, widgets.FloatLogSlider):
         low, high = control.base**control.min, control.base**control.max
     elif hasattr(control, "min"):
