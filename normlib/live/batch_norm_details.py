@@ -168,8 +168,7 @@ class OnePass(LiveFigure):
 
 
 def _divided(centred, var):
-    x_hat = centred / np.sqrt(float(var) + 1e-5)
-    return x_hat[np.abs(x_hat) < 3.4] if np.abs(x_hat).max() >= 3.4 else x_hat
+    return centred / np.sqrt(float(var) + 1e-5)
 
 
 KERNELS = {
@@ -506,9 +505,10 @@ class Correlations(LiveFigure):
         changed = "0 (up to rounding)" if moved < 1e-9 else f"{moved:.2f}"
         return (
             f"{kind[0].upper()}{kind[1:]}: units {first} and {second} have the "
-            f"correlation {correlation[first, second]:z.2f}; the largest change in the matrix is "
-            f"{changed}. Unit {first} has mean {y[:, first].mean():z.2f}, std "
-            f"{y[:, first].std():.2f} and skewness {skewness(y[:, first]):z.2f}."
+            f"correlation {correlation[first, second]:z.2f}; the largest change in "
+            f"the matrix is {changed}. Unit {first} has mean "
+            f"{y[:, first].mean():z.2f}, std {y[:, first].std():.2f} and skewness "
+            f"{skewness(y[:, first]):z.2f}."
         )
 
 
