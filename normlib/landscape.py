@@ -29,7 +29,7 @@ CASES = {
     "relu": {},
     "tanh": {"activation": "tanh", "init": "glorot"},
     "sigmoid": {"activation": "sigmoid", "depth": 3},
-    "dead": {"depth": 12, "lr": 0.7},
+    "dead": {"depth": 12, "width": 16, "lr": 0.7},
 }
 
 
@@ -203,8 +203,8 @@ def along_the_gradient(
     depth, width : int, default 6 and 32
         Hidden layers and their units.
     lr : float, default 0.1
-        Learning rate. At 0.7 and depth 12 most ReLU networks without norm die, and
-        then look smoother than any other; `CASES` holds such settings by name.
+        Learning rate. At 0.7, depth 12 and width 16 ReLU networks without norm
+        die, and then look smoother than any other; `CASES` holds such settings by name.
     batch_size : int, default 64
         Digits per step.
     steps, every : int, default 100 and 5
@@ -267,8 +267,9 @@ class Smoothness(NamedTuple):
 
     Attributes
     ----------
-    loss_range : float
-        Mean of the largest minus the smallest loss of a walk.
+    loss_range, median_loss_range : float
+        Mean and median over the walks of the largest minus the smallest loss. They
+        differ where a few walks explode.
     gradient_change : float
         Mean of the largest change of the gradient of a walk.
     mean_beta, max_beta : float
@@ -278,6 +279,7 @@ class Smoothness(NamedTuple):
     """
 
     loss_range: float
+    median_loss_range: float
     gradient_change: float
     mean_beta: float
     max_beta: float
@@ -320,8 +322,10 @@ def smoothness(history, *, since=0):
             f"{history.step[-1]}: {history.reason or 'take a smaller since'}"
         )
     betas = history.betas[walked].max(axis=1)
+    ranges = np.ptp(history.losses[walked], axis=1)
     return Smoothness(
-        float(np.ptp(history.losses[walked], axis=1).mean()),
+        float(ranges.mean()),
+        float(np.median(ranges)),
         float(history.changes[walked].max(axis=1).mean()),
         float(betas.mean()),
         float(betas.max()),

@@ -23,7 +23,8 @@ class TopEigenvalue(NamedTuple):
         The largest eigenvalue, most positive.
     error : float
         Bound on the distance to the nearest eigenvalue: the residual of the power
-        iteration plus the error of the differences.
+        iteration plus the error of the differences. After too few products the
+        nearest eigenvalue need not be the top one; the error is then large.
     vector : ndarray of shape (P,)
         Its direction, of length 1.
     iterations : int

@@ -1,0 +1,177 @@
+"""Loss and gradient along an iterate's own gradient, and the cases where it fails."""
+
+import numpy as np
+import pytest
+
+from normlib.iterates import gather
+from normlib.landscape import (
+    CASES,
+    Smoothness,
+    along_the_gradient,
+    smoothness,
+    walk_along_gradient,
+)
+from normlib.layers import Linear
+from normlib.losses import half_squared_error
+from normlib.network import Network, mlp
+from normlib.training import fit
+
+FRESH = (201, 202, 203)
+
+
+def linear_regression(seed=0):
+    """Return a network with an exactly quadratic loss, and its Hessian."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
+    hessian = np.kron(x.T @ x / len(x), np.eye(2))
+    return Network([Linear(3, 2, bias=False, rng=rng)]), x, y, hessian
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_on_a_quadratic_every_number_is_known(seed):
+    net, x, y, hessian = linear_regression(seed)
+    g = (x.T @ (x @ net.params.reshape(3, 2) - y) / len(x)).ravel()
+    lengths = np.array([0.1, 0.5, 2.0])
+    walk = walk_along_gradient(net, x, y, lengths, loss=half_squared_error)
+    hg, square = hessian @ g, g @ g
+    beta = np.linalg.norm(hg) / np.sqrt(square)
+    np.testing.assert_allclose(walk.betas, beta, rtol=1e-9)
+    np.testing.assert_allclose(walk.changes, lengths * beta * np.sqrt(square))
+    expected = 1 - lengths * (g @ hg) / (2 * square)
+    np.testing.assert_allclose(walk.predictiveness, expected, rtol=1e-9)
+    there = g - lengths[:, None] * hg
+    cosines = there @ g / np.linalg.norm(there, axis=1) / np.sqrt(square)
+    np.testing.assert_allclose(walk.cosines, cosines, rtol=1e-9)
+    start = ((x @ net.params.reshape(3, 2) - y) ** 2).sum() / (2 * len(x))
+    fall = lengths * square * expected
+    np.testing.assert_allclose(walk.losses, start - fall, rtol=1e-9)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+def test_a_short_step_keeps_the_promise(norm):
+    rng = np.random.default_rng(0)
+    net = mlp([4, 6, 6, 3], norm=norm, activation="tanh", rng=rng)
+    x, labels = rng.standard_normal((16, 4)), rng.integers(0, 3, 16)
+    walk = walk_along_gradient(net, x, labels, [1e-5])
+    np.testing.assert_allclose(walk.predictiveness, 1, atol=1e-3)
+    np.testing.assert_allclose(walk.cosines, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_walk_leaves_no_trace(mode):
+    rng = np.random.default_rng(1)
+    net = mlp([4, 6, 6, 3], norm="batch", rng=rng)
+    x, labels = rng.standard_normal((16, 4)), rng.integers(0, 3, 16)
+    for _ in fit(net, x, labels, lr=0.1, batch_size=8, steps=5, rng=0):
+        pass
+    net.set_mode(mode)
+    before = net.state()
+    walk_along_gradient(net, x, labels, [0.1, 1.0])
+    params, buffers, _, kept_mode, switches = net.state()
+    np.testing.assert_array_equal(params, before[0])
+    for one, other in zip(buffers, before[1], strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+    assert (kept_mode, switches) == (before[3], before[4])
+
+
+def test_a_walk_uses_the_statistics_of_its_batch():
+    rng = np.random.default_rng(1)
+    net = mlp([4, 6, 3], norm="batch", rng=rng)
+    x, labels = rng.standard_normal((16, 4)), rng.integers(0, 3, 16)
+    expected = walk_along_gradient(net, x, labels, [0.1])
+    for bn in net.batch_norms():
+        bn.buffers["running_mean"] += 100.0
+    net.eval()
+    np.testing.assert_array_equal(
+        walk_along_gradient(net, x, labels, [0.1]).losses, expected.losses
+    )
+
+
+def test_watching_does_not_change_the_run():
+    short = gather(along_the_gradient("batch", steps=20, every=1, width=8))
+    long = gather(along_the_gradient("batch", steps=20, every=10, width=8))
+    np.testing.assert_array_equal(short.loss[::10], long.loss)
+    np.testing.assert_array_equal(short.losses[::10], long.losses)
+    assert long.step.tolist() == [0, 10, 20]
+
+
+def test_lengths_are_multiples_of_the_learning_rate():
+    record = next(along_the_gradient(lr=0.2, multiples=(1, 3), width=8))
+    np.testing.assert_allclose(record.lengths, [0.2, 0.6])
+    assert record.losses.shape == (2,)
+
+
+def test_a_zero_gradient_leads_nowhere():
+    net = mlp([2, 3, 2])
+    net.params[...] = 0.0
+    walk = walk_along_gradient(net, np.eye(2), np.array([0, 1]), [0.1, 1.0])
+    assert not walk.betas.any()
+    assert np.ptp(walk.losses) == 0
+    assert np.isnan(walk.predictiveness).all()
+    assert np.isnan(walk.cosines).all()
+
+
+def test_a_diverging_run_stops_with_its_history():
+    history = gather(along_the_gradient(depth=12, lr=3.0, steps=50, every=1))
+    assert "diverged" in history.reason
+    assert len(history.step) < 50
+    assert np.isnan(history.losses[-1]).all()
+    # What was walked before the end is still summarized.
+    assert smoothness(history).predictiveness.shape == (8,)
+    with pytest.raises(ValueError, match="no walk since step 50"):
+        smoothness(history, since=50)
+
+
+@pytest.mark.parametrize("lengths", [[0.0], [-0.1, 0.1], [np.nan], []])
+def test_bad_lengths_are_named(lengths):
+    net = mlp([2, 2])
+    with pytest.raises(ValueError, match="lengths"):
+        walk_along_gradient(net, np.eye(2), np.array([0, 1]), lengths)
+
+
+# --- what the experiment shows ----------------------------------------------
+
+
+def summaries(norm, seeds=FRESH, since=0, **settings):
+    """Return `Smoothness` with the mean over seeds in each field."""
+    runs = [gather(along_the_gradient(norm, seed=s, **settings)) for s in seeds]
+    each = [smoothness(run, since=since) for run in runs]
+    means = (np.mean(numbers, axis=0) for numbers in zip(*each, strict=True))
+    return Smoothness(*means)
+
+
+@pytest.mark.slow
+def test_batch_norm_smooths_a_relu_network():
+    none, batch, layer = (summaries(norm) for norm in (None, "batch", "layer"))
+    assert 2 * batch.loss_range < none.loss_range
+    assert 2 * batch.gradient_change < none.gradient_change
+    assert batch.max_beta < none.max_beta
+    assert (batch.predictiveness > none.predictiveness).all()
+    assert (batch.cosine[1:] > none.cosine[1:] + 0.2).all()
+    assert batch.loss_range < layer.loss_range < none.loss_range
+
+
+@pytest.mark.slow
+def test_batch_norm_does_not_smooth_a_well_set_tanh_network():
+    none, batch = (summaries(norm, **CASES["tanh"]) for norm in (None, "batch"))
+    assert batch.gradient_change > none.gradient_change
+    assert batch.mean_beta > none.mean_beta
+    assert (batch.predictiveness < none.predictiveness).all()
+
+
+@pytest.mark.slow
+def test_a_sigmoid_network_that_does_not_learn_looks_smooth():
+    plain = [gather(along_the_gradient(seed=s, **CASES["sigmoid"])) for s in FRESH]
+    batch = summaries("batch", **CASES["sigmoid"])
+    assert min(run.loss[-1] for run in plain) > 2.0
+    assert np.mean([smoothness(run).loss_range for run in plain]) < batch.loss_range
+
+
+@pytest.mark.slow
+def test_a_dead_network_looks_smoothest_of_all():
+    dead = [gather(along_the_gradient(seed=s, **CASES["dead"])) for s in FRESH]
+    assert np.mean([abs(run.loss[-1] - np.log(10)) < 0.15 for run in dead]) > 0.6
+    batch = summaries("batch", since=50, **CASES["dead"])
+    ranges = [smoothness(run, since=50).median_loss_range for run in dead]
+    assert np.mean(ranges) < batch.median_loss_range / 4
