@@ -289,6 +289,7 @@ class LiveFigure:
 
     async def _work_in_turns(self, work):
         self._progress_row.layout.visibility = "visible"
+        self.sentence = "Computing: the picture grows as it goes."
         try:
             while True:
                 until = time.perf_counter() + TURN
