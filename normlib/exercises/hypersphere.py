@@ -4,7 +4,7 @@ import numpy as np
 
 from normlib import layer_norm as normlib_layer_norm
 from normlib.exercises.checks import NotYet, array, call, close, compare, report
-from normlib.folding import centre_writing_weights, fold_layer_norm
+from normlib.folding import fold_layer_norm
 
 
 def no_mean(x, eps=1e-5):
@@ -121,43 +121,6 @@ def fold(function):
             ],
         )
         return "weight' = diag(gamma) weight and bias' = bias + beta weight."
-
-    report(check)
-
-
-def centre_writing(function):
-    """Check ``function(weight, bias)`` -> (weight, bias) that write mean 0."""
-
-    def check():
-        rng = np.random.default_rng(6)
-        weight, bias = rng.standard_normal((5, 4)), rng.standard_normal(4)
-        new_weight, new_bias = _pair(function, weight, bias)
-        w, b = centre_writing_weights(weight, bias)
-        compare(
-            "weight",
-            _shaped("weight", new_weight, w.shape),
-            w,
-            [
-                (weight, "the weight is unchanged: what it writes has a mean."),
-                (
-                    weight - weight.mean(axis=0),
-                    "that centres over the inputs (axis 0). What is written lies "
-                    "along axis 1.",
-                ),
-                (
-                    weight - weight.mean(),
-                    "that removes one mean of the whole matrix; each input writes a "
-                    "row with a mean of its own.",
-                ),
-            ],
-        )
-        compare(
-            "bias",
-            _shaped("bias", new_bias, b.shape),
-            b,
-            [(bias, "the bias is unchanged, and it writes to the stream too.")],
-        )
-        return "each row, and the bias, now writes a vector of mean 0."
 
     report(check)
 

@@ -12,7 +12,6 @@ from normlib.geometry import (
     concentration,
     cosine_to_ones,
     normalized_length,
-    project_on_plane,
     projection_steps,
 )
 from normlib.jacobians import layer_norm_jacobian, rms_norm_jacobian, spectrum
@@ -71,7 +70,7 @@ class TwoFeatures(LiveFigure):
         half = 4.4
         wide = half * box.width / box.height
         ax.set(xlim=(-wide, wide), ylim=(-half, half), xlabel="x[0]")
-        ax.set_ylabel("x[1]", rotation=0)
+        ax.set_ylabel("x[1]")
         ax.plot([-4, 4], [-4, 4], ":", color=style.INK, lw=1.5)
         ax.text(4.1, 4.1, "(1, 1)", weight="bold", va="center")
         ax.plot([-4, 4], [4, -4], color=style.LAYER, lw=1.5)
@@ -80,6 +79,16 @@ class TwoFeatures(LiveFigure):
         ring = np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])
         ax.plot(*ring, color="#8a9bb0", lw=1)
         ax.plot([1, -1], [-1, 1], "o", ms=15, mfc="none", mew=2.5, color=style.LAYER)
+        ax.text(1.45, -1.0, "(1, -1)", color=style.LAYER, va="center", weight="bold")
+        ax.text(
+            -1.45,
+            1.0,
+            "(-1, 1)",
+            color=style.LAYER,
+            va="center",
+            ha="right",
+            weight="bold",
+        )
         self.grey = np.random.default_rng(1).uniform(-4, 4, (80, 2))
         ax.plot(*self.grey.T, ".", color=style.BEFORE, ms=5, alpha=0.6)
         (self.path,) = ax.plot([], [], color=style.AFTER, lw=1.5, alpha=0.6)
@@ -354,7 +363,7 @@ class Epsilon(_Scene):
 
     def draw(self, fig):
         """Draw the scene, and the length against the standard deviation."""
-        self.scene = self.add_scene(fig, 0.56, plane=2.2, pole=2.1)
+        self.scene = self.add_scene(fig, 0.56, plane=2.2, pole=2.1, axes=1.7)
         self.goal = self.scene.trails(style.BEFORE)
         self.cloud = self.scene.cloud(style.AFTER)
         ax = fig.add_axes((0.645, 0.15, 0.335, 0.70))
@@ -362,17 +371,19 @@ class Epsilon(_Scene):
         ax.set_xlabel("standard deviation of x")
         ax.set_yticks([0, 0.5, 1, 1.5])
         ax.text(0, 1.04, "length of the result", transform=ax.transAxes, weight="bold")
-        for value, name in ((3, r"$\sqrt{3}$, with 1/n"), (2, r"$\sqrt{2}$")):
+        for value, name in ((3, r"$\sqrt{3}$"), (2, r"$\sqrt{2}$")):
             ax.axhline(np.sqrt(value), color=style.LAYER, lw=1.5, ls="--")
             ax.text(2.6e-4, np.sqrt(value) + 0.05, name, color=style.LAYER)
         (self.curve,) = ax.plot([], [], color=style.AFTER, lw=1.5)
         (self.dots,) = ax.plot([], [], "o", color=style.AFTER, ms=5, mec="white")
         (self.mark,) = ax.plot([], [], color=style.WARN, ls=":", lw=1.5)
+        self.mark_name = ax.text(1, 2.0, "", color=style.WARN)
         return [
             *self.scene.moving,
             self.goal,
             self.cloud,
             self.mark,
+            self.mark_name,
             self.curve,
             self.dots,
         ]
@@ -394,6 +405,12 @@ class Epsilon(_Scene):
         )
         self.dots.set_data(x.std(axis=-1), lengths)
         self.mark.set_data([eps**0.5] * 2, [0, 2.15])
+        late = eps > 0.01
+        self.mark_name.set(
+            text="std = √eps " if late else " std = √eps",
+            x=eps**0.5,
+            horizontalalignment="right" if late else "left",
+        )
         inside = int((lengths < 0.99 * np.sqrt(3)).sum())
         return (
             f"{divisor}, eps = {eps:.1e}: lengths from {lengths.min():.2f} to "
@@ -413,6 +430,7 @@ class YourSphere(_Scene):
         It joins the choices as "yours".
     """
 
+    half_height = 3.4
     sizes = (0.001, 0.003, 0.01, 0.1, 0.5, 1.0, 2.0)
 
     def __init__(self, function=None):
@@ -459,7 +477,7 @@ class YourSphere(_Scene):
                 transform=fig.transFigure,
                 clip_on=False,
             )
-        self.notes = [fig.text(0.695, 0.50 - 0.075 * k, "") for k in range(3)]
+        self.notes = [fig.text(0.695, 0.24 - 0.075 * k, "") for k in range(3)]
         return [
             *self.scene.moving,
             self.goal,
@@ -506,7 +524,7 @@ class YourSphere(_Scene):
 class BesideRMS(_Scene):
     """Layer norm and RMS norm of one cloud whose mean the reader moves."""
 
-    half_height = 2.75
+    half_height = 2.85
 
     def make_controls(self):
         """Return the controls: mean and standard deviation of the features, turn."""
@@ -520,8 +538,8 @@ class BesideRMS(_Scene):
         """Draw two scenes: one with the plane, one without."""
         left = fig.add_axes((0, 0, 0.5, 0.92))
         right = fig.add_axes((0.5, 0, 0.5, 0.92))
-        self.layer = SphereScene(left, self.half_height, plane=2.3, pole=2.5)
-        self.rms = SphereScene(right, self.half_height, plane=0, circle=False, pole=2.5)
+        self.layer = SphereScene(left, self.half_height, plane=2.3)
+        self.rms = SphereScene(right, self.half_height, plane=0, circle=False)
         moving = []
         self.clouds = []
         for ax, scene, norm in ((left, self.layer, "layer"), (right, self.rms, "rms")):
@@ -538,8 +556,8 @@ class BesideRMS(_Scene):
             cloud = scene.cloud(style.AFTER if norm == "layer" else style.RMS, 50)
             self.clouds.append(cloud)
             moving += [*scene.moving, cloud]
-        flat = project_on_plane(points_in_space())
-        self.base = flat / flat.std(axis=-1, keepdims=True)
+        # Every direction in the plane once, each point with variance 1.
+        self.base = space.circle(space.ONES, RADIUS, count=49)[1:]
         self.notes = [
             ax.text(0.04, 0.955, "", transform=ax.transAxes, va="center")
             for ax in (left, right)
@@ -577,7 +595,7 @@ class ManyFeatures(LiveFigure):
         """Return the controls: n, mean of the features, norm."""
         return {
             "n": controls.steps("n", list(self.sizes), 3),
-            "mean": controls.slider("mean / std", -2, 2, 0.0),
+            "mean": controls.slider("mean / std", -1.5, 1.5, 0.0),
             "norm": controls.choice("norm", ["none", "layer", "rms"], "none"),
         }
 
@@ -593,7 +611,13 @@ class ManyFeatures(LiveFigure):
         angle = np.linspace(0, np.pi, 100)
         ax.plot(np.cos(angle), np.sin(angle), color=style.RMS, lw=2.5)
         ax.plot([0, 0], [0, high], color=style.LAYER, lw=1.2, ls="--")
-        ax.text(1.05, 0.03, "RMS norm:\nthe sphere", color=style.RMS)
+        for y, words, color, mark in (
+            (0.27, "the sphere", style.RMS, "_"),
+            (0.20, "sphere and plane", style.LAYER, "D"),
+        ):
+            look = dict(ms=10, mfc="none", mec=color, mew=2.5, clip_on=False)
+            ax.plot([0.752], [y], mark, transform=fig.transFigure, **look)
+            fig.text(0.78, y, words, color=color, va="center")
         ax.plot([0], [1], "D", ms=12, mfc="none", mec=style.LAYER, mew=2.5)
         ax.text(0.08, 2.04, "mean 0", color=style.LAYER)
         self.trails = LineCollection([], linewidths=0.7)
@@ -695,7 +719,7 @@ class Singular(LiveFigure):
         x = 0.3 + sigma * (x - x.mean()) / x.std()
         jacobian = {"layer": layer_norm_jacobian, "rms": rms_norm_jacobian}[norm]
         found = spectrum(jacobian(x, eps=eps))
-        values = found.singular_values
+        values = np.where(found.singular_values > 1e-9, found.singular_values, 0.0)
         size = np.sqrt((x.var() if norm == "layer" else np.mean(x**2)) + eps)
         self.bars.set_verts([_bar(k, v) for k, v in enumerate(values)])
         self.bars.set_facecolor(style.NORM_COLOR[norm])
@@ -713,10 +737,11 @@ class Singular(LiveFigure):
             )
         name = {"layer": "Layer", "rms": "RMS"}[norm]
         alike = int(np.isclose(values, 1 / size, rtol=1e-9).sum())
+        are = "singular value is" if alike == 1 else "singular values are"
         return (
-            f"{name} norm, n = {n}, eps = {eps:g}: rank {found.rank}; {alike} singular "
-            f"values are {root} = {1 / size:.2f}, and the last two are "
-            f"{values[-2]:.3g} and {values[-1] if found.rank == n else 0:.3g}."
+            f"{name} norm, n = {n}, eps = {eps:g}: rank {found.rank}; {alike} "
+            f"{are} {root} = {1 / size:.2f}, and the last two are "
+            f"{values[-2]:.3g} and {values[-1]:.3g}."
         )
 
 
@@ -746,9 +771,7 @@ class Folding(LiveFigure):
         names = [*self.folds] + ["yours"] * (self.function is not None)
         return {
             "position": controls.choice("norm", ["pre-LN", "post-LN"], "pre-LN"),
-            "folded": controls.choice(
-                "fold", names, "yours" if self.function else "gamma and beta"
-            ),
+            "folded": controls.choice("fold", names, "gamma and beta"),
             "spread": controls.slider("spread of gamma, beta", 0, 1, 0.5, 0.05),
         }
 
@@ -762,8 +785,8 @@ class Folding(LiveFigure):
         (self.dots,) = ax.plot([], [], "o", ms=5, mec="white", color=style.AFTER)
         self.dots.set_markeredgewidth(0.4)
         self.verdict = fig.text(0.53, 0.83, "", size=13, weight="bold")
-        self.wires = fig.add_axes((0.52, 0.10, 0.47, 0.62))
-        self.wires.set(xlim=(0, 10), ylim=(0, 6))
+        self.wires = fig.add_axes((0.52, 0.05, 0.47, 0.72))
+        self.wires.set(xlim=(0, 10), ylim=(0, 10))
         self.wires.axis("off")
         self.skip = LineCollection([], colors=style.BATCH, linewidths=2.5)
         self.main = LineCollection([], colors="#666666", linewidths=1.5)
@@ -771,12 +794,14 @@ class Folding(LiveFigure):
         for part in (self.skip, self.main, self.boxes):
             self.wires.add_collection(part)
         self.in_boxes = [
-            self.wires.text(0, 0, "", ha="center", va="center") for _ in range(4)
+            self.wires.text(0, 0, "", ha="center", va="center") for _ in range(7)
         ]
-        self.skip_name = self.wires.text(
-            5.2, 5.45, "", ha="center", va="bottom", color=style.BATCH
-        )
-        self.reason = self.wires.text(0.1, 0.25, "", va="bottom")
+        for y, word in ((6.6, "before"), (1.6, "after")):
+            self.wires.text(0.0, y + 2.7, word, weight="bold")
+        self.skip_names = [
+            self.wires.text(8.6, y, "", ha="right", va="bottom", color=style.BATCH)
+            for y in (8.75, 3.75)
+        ]
         return [
             self.dots,
             self.verdict,
@@ -784,8 +809,7 @@ class Folding(LiveFigure):
             self.main,
             self.boxes,
             *self.in_boxes,
-            self.skip_name,
-            self.reason,
+            *self.skip_names,
         ]
 
     def move(self, position, folded, spread):
@@ -842,27 +866,27 @@ class Folding(LiveFigure):
         return fold
 
     def _draw_wires(self, where):
-        """Draw who reads the output of the norm."""
-        centres = np.array([1.9, 4.1, 6.7, 8.9])
-        words = ("LN", "γ, β", "W, b", "+")
+        """Draw who reads the output of the norm, before and after folding."""
+        rows = (
+            (6.6, (("LN", 1.9), ("γ, β", 4.1), ("W, b", 6.5), ("+", 8.8))),
+            (1.6, (("LN", 1.9), ("W', b'", 6.5), ("+", 8.8))),
+        )
         branch = 0.5 if where == "pre" else 5.3
         self.skip.set_segments(
-            [[(branch, 2.6), (branch, 5.2), (8.9, 5.2), (8.9, 3.15)]]
+            [
+                [(branch, y), (branch, y + 2), (8.8, y + 2), (8.8, y + 0.8)]
+                for y, _ in rows
+            ]
         )
-        self.main.set_segments([[(0, 2.6), (10, 2.6)]])
-        boxes = [
-            _box(c, 2.6, 0.75 if w != "+" else 0.45)
-            for c, w in zip(centres, words, strict=True)
-        ]
-        self.boxes.set_verts(boxes)
-        for text, centre, word in zip(self.in_boxes, centres, words, strict=True):
-            text.set(text=word, position=(centre, 2.6))
-        self.skip_name.set_text("skip")
-        self.reason.set_text(
-            "γ, β are read by W, b alone"
-            if where == "pre"
-            else "γ, β also travel on the skip"
-        )
+        self.main.set_segments([[(0, y), (10, y)] for y, _ in rows])
+        boxes = [(word, x, y) for y, row in rows for word, x in row]
+        self.boxes.set_verts([_box(x, y) for _, x, y in boxes])
+        for text, (word, x, y) in zip(self.in_boxes, boxes, strict=True):
+            text.set(text=word, position=(x, y))
+        before = "skip" if where == "pre" else "skip, with γ, β"
+        after = "skip, the same" if where == "pre" else "skip, without them"
+        for text, words in zip(self.skip_names, (before, after), strict=True):
+            text.set_text(words)
 
 
 def _widest_angle(y):
@@ -874,13 +898,9 @@ def _bar(k, height):
     return [(k - 0.36, 0), (k + 0.36, 0), (k + 0.36, height), (k - 0.36, height)]
 
 
-def _box(x, y, half):
-    return [
-        (x - half, y - 0.55),
-        (x + half, y - 0.55),
-        (x + half, y + 0.55),
-        (x - half, y + 0.55),
-    ]
+def _box(x, y):
+    w, h = 0.8, 0.8
+    return [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)]
 
 
 FIGURES = {

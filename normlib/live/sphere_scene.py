@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb, to_rgba
 from normlib.live import space, style
 
 RADIUS = np.sqrt(3.0)
-BANDS = 14  # shades of the ball: few, so that the picture packs fast
+BANDS = 9  # shades of the ball: few, so that the picture packs fast
 UP = space.ONES / RADIUS
 LEVEL = np.vstack([space.plane_basis(space.ONES), UP])  # rows: two in the plane, up
 
@@ -32,20 +32,30 @@ class SphereScene:
         Whether the circle of radius sqrt(3) in the plane is drawn.
     pole : float
         Length of the arrow of the ones direction.
+    axes : float
+        Length of the three axes of the features.
     elevation : float
         How far above the plane the viewer stands, in degrees.
     """
 
     def __init__(
-        self, ax, half_height, *, plane=3.0, circle=True, pole=2.75, elevation=24
+        self,
+        ax,
+        half_height,
+        *,
+        plane=3.0,
+        circle=True,
+        pole=2.75,
+        axes=2.2,
+        elevation=24,
     ):
         self.ax, self.elevation, self.color = ax, elevation, style.LAYER
+        self.ends = axes * np.eye(3)
         box = ax.get_window_extent()
         self.half_width = half_height * box.width / box.height
         ax.set(xlim=(-self.half_width, self.half_width))
         ax.set(ylim=(-half_height, half_height))
         ax.axis("off")
-        self._scale = box.height / half_height / 2 * 72 / ax.figure.dpi
         self.turn = self._view(0)
         if plane:
             back = [plane * self._towards(a) for a in np.linspace(0, 180, 60)]
@@ -76,9 +86,8 @@ class SphereScene:
     def look_from(self, azimuth):
         """Turn the scene around the ones direction, by degrees."""
         self.turn = self._view(azimuth)
-        ends = 2.35 * np.eye(3)
-        self.axes.set_segments([[(0, 0), self._seen(end)] for end in ends])
-        for name, end in zip(self.names, ends, strict=True):
+        self.axes.set_segments([[(0, 0), self._seen(end)] for end in self.ends])
+        for name, end in zip(self.names, self.ends, strict=True):
             name.set_position(self._seen(1.07 * end))
         self._draw_meridians(azimuth)
 
