@@ -1,6 +1,8 @@
 """Every live figure over the range of its controls, in both sizes of type."""
 
+import asyncio
 import io
+import time
 import warnings
 
 import ipywidgets as widgets
@@ -237,3 +239,97 @@ def test_stamped_text_is_the_text_that_matplotlib_draws():
     ink = (expected < 200).any(-1).sum()
     assert ink > 1000
     assert (np.abs(drawn - expected).max(-1) > 100).sum() < 0.05 * ink
+
+
+class Slow(Line):
+    """A figure whose work takes several turns."""
+
+    finished = 0
+
+    def move(self, height, kind, on):
+        for k in range(1, 41):
+            self.line.set_ydata([0, height * k / 40])
+            time.sleep(0.005)
+            yield k / 40
+        self.finished += 1
+        return f"The line has grown to {height}."
+
+
+def test_long_work_runs_to_its_end_outside_a_page():
+    figure = Slow()
+    assert (figure.sentence, figure.finished) == ("The line has grown to 3.", 1)
+    figure.set(height=5)
+    assert (figure.sentence, figure.finished) == ("The line has grown to 5.", 2)
+
+
+def in_a_page(script):
+    """Run `script(figure)` in an event loop, as a kernel does."""
+
+    async def run():
+        figure = Slow()
+        figure.finished = 0
+        await script(figure)
+        return figure
+
+    return asyncio.run(run())
+
+
+def test_long_work_draws_as_it_goes_and_leaves_the_page_alive():
+    frames, ticks = [], []
+
+    async def script(figure):
+        figure._image.observe(lambda change: frames.append(change), names="value")
+        figure.controls["height"].value = 8
+        assert figure.finished == 0, "the control came back before the work was done"
+        while figure._task is not None:
+            ticks.append(figure._progress.value)
+            await asyncio.sleep(0.001)
+
+    figure = in_a_page(script)
+    assert figure.sentence == "The line has grown to 8."
+    assert len(frames) >= 3
+    assert len(ticks) >= 3
+    assert figure._progress_row.layout.visibility == "hidden"
+
+
+def test_moving_a_control_again_abandons_the_work_no_longer_wanted():
+    async def script(figure):
+        figure.controls["height"].value = 8
+        await asyncio.sleep(0.03)
+        figure.controls["height"].value = 9
+        while figure._task is not None:
+            await asyncio.sleep(0.001)
+
+    figure = in_a_page(script)
+    assert figure.sentence == "The line has grown to 9."
+    assert figure.finished == 1
+
+
+def test_stop_keeps_what_was_drawn_and_says_so():
+    async def script(figure):
+        figure.controls["height"].value = 8
+        await asyncio.sleep(0.03)
+        figure._on_stop(None)
+        await asyncio.sleep(0.1)
+
+    figure = in_a_page(script)
+    assert figure.finished == 0
+    assert figure.sentence.startswith("Stopped at ")
+    assert 0 < figure.line.get_ydata()[1] < 8
+    assert figure.controls["height"].value == 8
+
+
+def test_long_work_that_refuses_its_setting_says_why():
+    class Refuses(Slow):
+        def move(self, height, kind, on):
+            yield 0.5
+            raise ValueError("no such run.")
+
+    async def run():
+        figure = Refuses()
+        figure.controls["height"].value = 8
+        while figure._task is not None:
+            await asyncio.sleep(0.001)
+        return figure
+
+    assert asyncio.run(run()).sentence == "Not drawn: no such run."
