@@ -1,0 +1,202 @@
+"""Figure 1 of Ioffe and Szegedy, and noisy batch norm of Santurkar et al."""
+
+import numpy as np
+import pytest
+
+from normlib.input_drift import (
+    InputRecord,
+    figure_one,
+    last_hidden_input,
+    median_range,
+    steps_to_accuracy,
+)
+from normlib.iterates import gather
+from normlib.network import mlp
+from normlib.noisy_batch_norm import (
+    Noise,
+    NoiseConstants,
+    draw_noise,
+    drift,
+    noisy_run,
+    with_noise,
+)
+
+FRESH = (501, 502, 503)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+def test_the_recorded_input_is_what_the_last_activation_gets(norm):
+    rng = np.random.default_rng(0)
+    net = mlp([4, 5, 6, 3], norm=norm, activation="sigmoid", rng=rng)
+    x = rng.standard_normal((30, 4))
+    inputs = last_hidden_input(net, x)
+    net.set_mode("probe")
+    output = net.forward(x)
+    last = net.layers[-1].params
+    hidden = 1 / (1 + np.exp(-inputs))
+    np.testing.assert_allclose(hidden @ last["weight"] + last["bias"], output)
+    if norm == "batch":
+        np.testing.assert_allclose(inputs.mean(0), 0, atol=1e-12)
+        np.testing.assert_allclose(inputs.std(0), 1, rtol=1e-2)
+
+
+def test_watching_does_not_change_the_run():
+    options = {"steps": 20, "width": 8, "depth": 2, "norm": "batch"}
+    often = gather(figure_one(every=1, **options))
+    seldom = gather(figure_one(every=10, **options))
+    np.testing.assert_array_equal(often.loss[::10], seldom.loss)
+    np.testing.assert_array_equal(often.percentiles[::10], seldom.percentiles)
+    assert (np.diff(seldom.percentiles, axis=1) > 0).all()  # 15 < 50 < 85
+
+
+def test_a_reader_can_stop_and_a_diverging_run_stops_itself():
+    loop = figure_one("batch", steps=10**9, every=1, width=8)
+    assert next(loop).step == 0
+    loop.close()
+    history = gather(figure_one(activation="relu", init=1.0, lr=100.0, steps=50))
+    assert "diverged" in history.reason
+    assert history.step[-1] < 50
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation": "linear"}, "activation must be one of"),
+        ({"norm": "bach"}, "norm must be"),
+        ({"depth": 0}, "depth must be at least 1"),
+        ({"lr": -1}, "lr must be at least 0"),
+        ({"every": 0}, "every must be at least 1"),
+        ({"batch_size": 2000}, "batch_size must be at most"),
+    ],
+)
+def test_bad_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        figure_one(**change)
+
+
+def test_summaries():
+    accuracy = np.array([0.1, 0.92, 0.5, 0.97])
+    percentiles = np.zeros((4, 3, 2))
+    percentiles[:, 1, 0] = [0, 1, -1, 0]
+    percentiles[:, 0] = 50.0  # the other percentiles do not count
+    history = InputRecord(np.arange(4) * 25, None, accuracy, percentiles)
+    assert steps_to_accuracy(history) == 25
+    assert steps_to_accuracy(history, 0.95) == 75
+    assert steps_to_accuracy(history, 0.99) == np.inf
+    assert median_range(history) == 1.0
+
+
+@pytest.mark.slow
+def test_figure_one_on_digits():
+    numbers = {}
+    for norm in (None, "batch", "layer"):
+        runs = [gather(figure_one(norm, seed=s, dtype=np.float32)) for s in FRESH]
+        each = [(steps_to_accuracy(r), median_range(r), r.accuracy[-1]) for r in runs]
+        numbers[norm] = np.mean(each, axis=0)
+    assert 5 * numbers["batch"][0] < numbers[None][0]
+    assert numbers["batch"][1] < 0.5 * numbers[None][1]
+    assert numbers["batch"][2] > numbers[None][2]
+    # The counter-example: layer norm is fast and its inputs drift as ever.
+    assert numbers["layer"][0] < numbers[None][0] / 2
+    assert numbers["layer"][1] > 0.9 * numbers[None][1]
+
+
+@pytest.mark.slow
+def test_the_initial_scale_decides_the_story():
+    """At 0.01 the plain network never learns: a rigged race, to be shown as such."""
+    options = {"init": 0.01, "steps": 400, "dtype": np.float32}
+    plain = [gather(figure_one(None, seed=s, **options)) for s in FRESH]
+    normed = [gather(figure_one("batch", seed=s, **options)) for s in FRESH]
+    assert max(run.accuracy.max() for run in plain) < 0.3
+    assert min(run.accuracy[-1] for run in normed) > 0.9
+    # At a large learning rate the plain network nearly catches up.
+    late = gather(figure_one(None, lr=3.0, seed=501, dtype=np.float32))
+    assert late.accuracy[-1] > 0.9
+
+
+# --- noise ------------------------------------------------------------------
+
+
+def test_noise_has_the_ranges_it_states():
+    rng = np.random.default_rng(0)
+    c = NoiseConstants()
+    draws = [draw_noise((2000, 3), rng) for _ in range(300)]
+    shift = np.array([s.mean(0) for _, s in draws])
+    scale = np.array([s.mean(0) for s, _ in draws])
+    assert 0.95 * c.mean_range < np.abs(shift).max() < c.mean_range + 0.01
+    assert abs(shift.mean()) < 0.05
+    assert 0.99 < scale.min() < 1.02
+    assert c.scale_max - 0.02 < scale.max() < c.scale_max + 0.01
+    within = np.array([(s.std(0), m.std(0)) for s, m in draws])
+    np.testing.assert_allclose(within[:, 0].mean(), c.scale_jitter, rtol=0.02)
+    np.testing.assert_allclose(
+        within[:, 1].mean(), 2 * c.mean_jitter / np.sqrt(12), rtol=0.02
+    )
+    assert draw_noise((4, 6, 2), rng)[0].shape == (4, 6, 2)
+    with pytest.raises(ValueError, match="shape must be"):
+        draw_noise((3,), rng)
+
+
+def test_the_noise_layer_scales_its_gradient_and_can_be_silent():
+    rng = np.random.default_rng(0)
+    layer = Noise(rng)
+    x, dy = rng.standard_normal((2, 5, 3))
+    y = layer.forward(x)
+    shift = y - layer.scale * x
+    np.testing.assert_allclose(layer.backward(dy), layer.scale * dy)
+    assert np.abs(shift).max() < 0.6
+    assert not np.array_equal(layer.forward(x), y)
+    layer.active = False
+    np.testing.assert_array_equal(layer.forward(x), x)
+    np.testing.assert_array_equal(layer.backward(dy), dy)
+
+
+def test_noise_stands_before_every_activation():
+    net = with_noise(mlp([2, 3, 3, 2], activation="tanh"), np.random.default_rng(0))
+    names = [type(layer).__name__ for layer in net.layers]
+    assert names == ["Linear", "Noise", "Tanh"] * 2 + ["Linear"]
+
+
+def test_drift_adds_mean_and_standard_deviation():
+    history = next(noisy_run())._replace(
+        mean=np.array([[0.0, 0.0], [1.0, -1.0]]), std=np.array([[1.0, 1.0], [1.5, 1.0]])
+    )
+    assert drift(history) == 1.25
+
+
+def test_the_test_accuracy_is_taken_without_noise():
+    loud = NoiseConstants(mean_range=50.0)
+    one, other = (next(noisy_run("batch", True, constants=c)) for c in (None, loud))
+    assert one.accuracy == other.accuracy
+    assert np.abs(other.mean).max() > 5 > np.abs(one.mean).max()
+
+
+@pytest.mark.slow
+def test_noisy_batch_norm_is_unstable_and_trains_as_well():
+    def numbers(norm, noise):
+        runs = [gather(noisy_run(norm, noise, seed=seed)) for seed in FRESH]
+        early = [run.accuracy[66] for run in runs]
+        each = zip(early, [r.accuracy[-1] for r in runs], map(drift, runs), strict=True)
+        return np.mean(list(each), axis=0)
+
+    none, batch, noisy = (
+        numbers(norm, noise)
+        for norm, noise in ((None, False), ("batch", False), ("batch", True))
+    )
+    assert noisy[0] > none[0] + 0.2
+    assert abs(noisy[1] - batch[1]) < 0.03
+    assert noisy[2] > 2 * none[2] > 10 * batch[2]
+
+
+@pytest.mark.slow
+def test_with_relu_at_a_moderate_rate_the_claim_does_not_show():
+    settings = {"activation": "relu", "depth": 8, "lr": 0.1, "steps": 110}
+    cases = ((None, False), ("batch", True))
+    reached = [
+        np.mean(
+            [gather(noisy_run(*case, seed=s, **settings)).accuracy[-1] for s in FRESH]
+        )
+        for case in cases
+    ]
+    # The plain network needs no help here, and the noise only slows.
+    assert reached[0] > reached[1]
