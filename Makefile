@@ -43,8 +43,10 @@ $(READY): requirements.lock pyproject.toml
 		--no-build-isolation -e .
 	@touch $@
 
+# JupyterLab runs as root, in a container say, only when it is told that it may.
 lab: $(READY)
-	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb
+	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb \
+		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 lecture: $(READY)
 	$(RUN) lecture/present.py $(NB)
@@ -63,7 +65,7 @@ test-notebooks: $(READY)
 		-n $(WORKERS) --dist loadscope
 
 test-browser: $(READY)
-	$(TEST) tests -m browser -rs
+	$(TEST) tests/test_browser*.py -rs
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
