@@ -51,8 +51,9 @@ class DepthProfile(NamedTuple):
 
     @property
     def relative_gradient(self):
-        """Gradient over that of the last hidden layer, shape (K, L)."""
-        return self.gradient / self.gradient[:, -1:]
+        """Gradient over that of the last hidden layer, shape (K, L); 0 if dead."""
+        last = self.gradient[:, -1:]
+        return self.gradient / np.where(last > 0, last, 1.0)
 
 
 class RateMeasurement(NamedTuple):
@@ -107,7 +108,7 @@ def depth_profile(
     width : int
         Units per hidden layer; default 64.
     batch_size : int
-        Samples, at least 2; default 128.
+        Samples, at least 2, with batch norm 4; default 128.
     networks : int
         Number of networks K, each with weights and data of its own; default 3.
     eps : float
@@ -139,9 +140,15 @@ def depth_profile(
     True
     """
     depth, width = integer("depth", depth), integer("width", width, minimum=2)
-    batch_size = integer("batch_size", batch_size, minimum=2)
     choice("norm", norm, NORMS)
     choice("data", data, ("digits", "gaussian"))
+    number("gain", gain, positive=True)
+    if not isinstance(init, str):
+        number("init", init, positive=True)
+    # With batch norm two samples pass no gradient, and three one of infinite
+    # mean square.
+    least = 4 if norm == "batch" else 2
+    batch_size = integer("batch_size", batch_size, minimum=least)
     rng = generator(rng)
     measured = []
     for _ in range(integer("networks", networks)):
@@ -195,7 +202,7 @@ def gradient_ratio(depths=(5, 10, 20, 40), **settings):
     ratios = [
         depth_profile(depth, **settings).relative_gradient[:, 0] for depth in depths
     ]
-    return np.array([np.exp(np.log(r).mean()) for r in ratios])
+    return np.array([np.exp(np.log(np.maximum(r, 1e-300)).mean()) for r in ratios])
 
 
 def measure_gradient_rate(
@@ -251,8 +258,6 @@ def measure_gradient_rate(
     (1.2, True)
     """
     depth = integer("depth", depth, minimum=10)
-    if norm == "batch":
-        integer("batch_size", batch_size, minimum=4)
     profile = depth_profile(
         depth,
         activation=activation,
@@ -345,7 +350,7 @@ def _weight_scales(init, gain, n_in, width):
             "orthogonal": n_in / max(n_in, n_out),
         }
         known = named[init] if isinstance(init, str) else n_in * init**2
-        return number("gain", gain) ** 2 * known
+        return gain**2 * known
 
     return scale(n_in, width), scale(width, width)
 
@@ -368,8 +373,7 @@ def _predict(x, depth, activation, norm, scales):
         rms.append(np.sqrt(mean_square))
         cosine.append(cosines.mean())
     if norm is not None:
-        # Below 4 samples the rate of batch norm is infinite; show that of many.
-        batch_size = len(x) if norm == "batch" and len(x) > 3 else None
+        batch_size = len(x) if norm == "batch" else None
         factor = [gradient_rate(activation, norm, batch_size=batch_size)] * depth
     log_growth = np.cumsum(np.log(factor[:0:-1]))[::-1]
     with np.errstate(over="ignore"):
