@@ -123,7 +123,9 @@ def sharing(norm, shape, num_groups=None, axes=None):
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
     _check_options(norm, num_groups, axes)
-    if min(shape, default=0) < 1:
+    if not shape:
+        raise ValueError("x must have at least one axis, got a single number")
+    if min(shape) < 1:
         raise ValueError(
             f"x must have at least one entry along every axis, got shape {shape}; "
             f"leave empty batches out"

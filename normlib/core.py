@@ -34,9 +34,6 @@ import numpy as np
 #: Bytes of one block: three or four of them fit in a level-2 cache of 1 MB.
 BLOCK_BYTES = 2**18
 
-#: Where mean**2 > FAR * var, the rounding of the mean is corrected.
-FAR = 1.0
-
 #: Rows added up in one go; the rounding of a sum grows with the number of its terms.
 ROWS_AT_ONCE = 128
 
@@ -103,9 +100,7 @@ def _forward(x, sets, eps, scale, shift, centre):
     if len(blocks) == 1:
         moments = _forward_block(x, x_hat, y, sets, eps, scale, shift, centre)
     elif sets.across:
-        moments = _standardize_across_blocks(x, x_hat, sets, eps, blocks)
-        for rows in blocks:
-            _affine(x_hat[rows], scale, shift, y[rows])
+        moments = _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks)
     else:
         parts = [
             _forward_block(
@@ -122,15 +117,39 @@ def _forward_block(x, x_hat, y, sets, eps, scale, shift, centre):
     x_sets, out, scratch = _by_set(x, sets), _by_set(x_hat, sets), _by_set(y, sets)
     if centre:
         mean, rest, var = _center(x_sets, out, scratch, sets)
-        inv_std = inverse_root(var, eps)
-        out *= inv_std
         mean = mean if rest is None else mean + rest
+        centred = x_hat
     else:
+        centred = x
         mean = var = _mean_square(x_sets, scratch, sets)
-        inv_std = inverse_root(var, eps)
-        np.multiply(x_sets, inv_std, out=out)
-    _affine(x_hat, scale, shift, y)
+    inv_std = inverse_root(var, eps)
+    _rescale(centred, x_hat, y, inv_std, scale, shift, sets)
     return Moments(mean, var, inv_std)
+
+
+def _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks):
+    """Join the statistics of the blocks, then standardize every block with them."""
+    mean, rest, var = _join([_block_moments(x[rows], sets) for rows in blocks], x.dtype)
+    inv_std = inverse_root(var, eps)
+    near_zero = _near_zero(mean, var)
+    for rows in blocks:
+        out = x_hat[rows]
+        np.subtract(x[rows], mean, out=out)
+        if not near_zero:
+            out -= rest
+        _rescale(out, out, y[rows], inv_std, scale, shift, sets)
+    return Moments(mean, var, inv_std)
+
+
+def _rescale(centred, x_hat, y, inv_std, scale, shift, sets):
+    """Fill x_hat and y from x - mean (which may stand in x_hat already)."""
+    np.multiply(_by_set(centred, sets), inv_std, out=_by_set(x_hat, sets))
+    if scale is None:
+        np.copyto(y, x_hat)
+    else:
+        np.multiply(x_hat, scale, out=y)
+    if shift is not None:
+        y += shift
 
 
 def _by_set(a, sets):
@@ -158,21 +177,7 @@ def _center(x, out, scratch, sets):
 
 def _near_zero(mean, var):
     """Whether every mean is small enough for its rounding not to matter."""
-    return np.logical_and.reduce(mean * mean <= FAR * var, axis=None)
-
-
-def _standardize_across_blocks(x, x_hat, sets, eps, blocks):
-    """Join the statistics of the blocks, then standardize every block with them."""
-    mean, rest, var = _join([_block_moments(x[rows], sets) for rows in blocks], x.dtype)
-    inv_std = inverse_root(var, eps)
-    near_zero = _near_zero(mean, var)
-    for rows in blocks:
-        out = x_hat[rows]
-        np.subtract(x[rows], mean, out=out)
-        if not near_zero:
-            out -= rest
-        out *= inv_std
-    return Moments(mean, var, inv_std)
+    return np.logical_and.reduce(np.abs(mean) <= np.sqrt(var), axis=None)
 
 
 def _block_moments(x, sets):
@@ -194,15 +199,6 @@ def _join(parts, dtype):
     var = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
     rounded = mean.astype(dtype)
     return rounded, (mean - rounded).astype(dtype), var.astype(dtype)
-
-
-def _affine(x_hat, scale, shift, y):
-    if scale is None:
-        np.copyto(y, x_hat)
-    else:
-        np.multiply(x_hat, scale, out=y)
-    if shift is not None:
-        y += shift
 
 
 def _in_range(var, eps):

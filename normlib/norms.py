@@ -251,8 +251,10 @@ def _backward(dy, cache, inv_std, centre=True):
         centre=centre,
     )
     if how.repeat > 1:
-        dgamma = dgamma.reshape(-1, how.repeat).sum(axis=1)
-        dbeta = dbeta.reshape(-1, how.repeat).sum(axis=1)
+        dgamma, dbeta = (
+            row.reshape(-1, how.repeat).sum(axis=1, dtype=float).astype(row.dtype)
+            for row in (dgamma, dbeta)
+        )
     dx = _array(dx, how, shape).astype(cache.dtype, copy=False)
     return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
