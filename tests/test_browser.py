@@ -214,9 +214,10 @@ def test_runs_in_jupyterlab_and_every_control_moves_its_figure(notebook, lab, wa
         outputs = lab.evaluate(OUTPUTS)
         assert outputs["wrong"] == []
         assert outputs["ran"] > 0
+        panel = lab.query_selector(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        panel.query_selector(".jp-Cell").scroll_into_view_if_needed()
         lab.screenshot(path=ARTEFACTS / f"{notebook.stem}_lab.png")
-        visible = ".jp-NotebookPanel:not(.lm-mod-hidden) .normlib-figure"
-        for number, figure in enumerate(lab.query_selector_all(visible), 1):
+        for number, figure in enumerate(panel.query_selector_all(".normlib-figure"), 1):
             where = f"{notebook.stem}, figure {number}"
             try:
                 check_figure(lab, figure, where)
