@@ -185,11 +185,12 @@ def normalize_axes(axes, ndim):
     (1, 3)
     """
     given = (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
-    found = sorted({int(axis) + (ndim if axis < 0 else 0) for axis in given})
+    whole = all(isinstance(axis, int | np.integer) for axis in given)
+    found = sorted({int(a) + (ndim if a < 0 else 0) for a in given}) if whole else []
     if not found or len(found) != len(given) or found[0] < 0 or found[-1] >= ndim:
         raise ValueError(
             f"axes must be different axes of x between {-ndim} and {ndim - 1}, "
-            f"got {axes}"
+            f"got {axes!r}"
         )
     return tuple(found)
 

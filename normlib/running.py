@@ -314,11 +314,18 @@ def pooled_statistics(means, variances, counts):
     (array([1.]), array([2.]))
     """
     means, variances = _check_batches(means, variances)
-    weights = np.broadcast_to(np.asarray(counts, dtype=float), means.shape[:1])
+    weights = np.asarray(counts, dtype=float)
+    if weights.shape not in ((), means.shape[:1]):
+        raise ValueError(
+            f"counts must be one number or one count per batch, shape "
+            f"{means.shape[:1]}, got {weights.shape}"
+        )
+    weights = np.broadcast_to(weights, means.shape[:1])
     if not (weights >= 1).all():
         raise ValueError(f"counts must be 1 or more, got {counts}")
     weights = weights / weights.sum()
-    mean = weights @ means
+    # Relative to the first batch, so that a constant keeps its exact value.
+    mean = means[0] + weights @ (means - means[0])
     return mean, weights @ variances + weights @ (means - mean) ** 2
 
 

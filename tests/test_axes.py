@@ -161,6 +161,8 @@ def test_masks_are_new_arrays():
         (lambda: index_sets("layer", (2, 6), axes=2), "axes must be different axes"),
         (lambda: index_sets("layer", (2, 6), axes=-3), "axes must be different axes"),
         (lambda: index_sets("layer", (2, 6), axes=[1, -1]), "axes must be different"),
+        (lambda: index_sets("layer", (2, 6), axes="token"), "got .*'o', 'k'"),
+        (lambda: index_sets("layer", (2, 6), axes=(1.0,)), "axes must be different"),
         (lambda: shared_with("batch", (2, 6), (2, 0)), "index must name one entry"),
         (lambda: shared_with("batch", (2, 6), (0,)), "index must name one entry"),
         (lambda: layer_axes("row", 4), "reading must be one of"),

@@ -1,0 +1,263 @@
+"""Running statistics, in the convention of every library."""
+
+import numpy as np
+import pytest
+import torch_reference as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from normlib.norms import batch_norm
+from normlib.running import (
+    CONVENTIONS,
+    algorithm_2_statistics,
+    bias_corrected,
+    half_life,
+    pooled_statistics,
+    unbiased_variance,
+    update_cumulative,
+    update_running,
+    weight_of_new,
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(reference.FILE) as file:
+        return dict(file)
+
+
+def run(batches, update):
+    """Return the running statistics after all batches, from 0 and 1."""
+    statistics = np.zeros(batches.shape[-1]), np.ones(batches.shape[-1])
+    for step, batch in enumerate(batches, start=1):
+        _, cache = batch_norm(batch)
+        statistics = update(*statistics, cache.mean, cache.var, len(batch), step)
+    return statistics
+
+
+def pytorch(mean, var, batch_mean, batch_var, count, step):
+    return update_running(mean, var, batch_mean, batch_var, count)
+
+
+def assert_close(results, expected, rtol=1e-12):
+    for a, b in zip(results, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol)
+
+
+# --- PyTorch ------------------------------------------------------------------------
+
+
+def test_stored_values_of_pytorch(stored):
+    expected = [stored[f"running/0.1/{name}"] for name in ("mean", "var")]
+    assert_close(run(stored["running/batches"], pytorch), expected)
+
+
+def test_stored_cumulative_average_of_pytorch(stored):
+    expected = [stored[f"running/None/{name}"] for name in ("mean", "var")]
+    assert_close(run(stored["running/batches"], update_cumulative), expected)
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.37, None])
+def test_live_values_of_pytorch(momentum, rng):
+    pytest.importorskip("torch")
+    batches = rng.normal(size=(4, 6, 3)) * 2 + 5
+
+    def update(mean, var, batch_mean, batch_var, count, step):
+        if momentum is None:
+            return update_cumulative(mean, var, batch_mean, batch_var, count, step)
+        return update_running(
+            mean, var, batch_mean, batch_var, count, momentum=momentum
+        )
+
+    assert_close(run(batches, update), reference.torch_running(batches, momentum)[:2])
+
+
+# --- the conventions ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("convention", "momentum", "weight", "unbiased"),
+    [
+        ("pytorch", 0.1, 0.1, True),
+        ("tensorflow", 0.99, 0.01, False),
+        ("keras", 0.99, 0.01, False),
+        ("flax", 0.99, 0.01, False),
+        ("onnx", 0.9, 0.1, False),
+    ],
+)
+def test_defaults_of_every_library(convention, momentum, weight, unbiased):
+    assert weight_of_new(convention=convention) == pytest.approx(weight)
+    assert CONVENTIONS[convention].default_momentum == momentum
+    mean, var = update_running(
+        np.array([1.0]),
+        np.array([1.0]),
+        np.array([3.0]),
+        np.array([9.0]),
+        10,
+        convention=convention,
+    )
+    new_var = 10.0 if unbiased else 9.0
+    np.testing.assert_allclose(mean, 1 + 2 * weight)
+    np.testing.assert_allclose(var, 1 + (new_var - 1) * weight)
+
+
+def test_the_momenta_of_pytorch_and_the_others_are_opposites(rng):
+    mean, var, new_mean, new_var = abs(rng.normal(size=(4, 3)))
+    theirs = update_running(
+        mean, var, new_mean, new_var, 8, momentum=0.3, convention="keras"
+    )
+    ours = update_running(mean, var, new_mean, new_var * 7 / 8, 8, momentum=0.7)
+    assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_momentum_at_its_ends_keeps_or_replaces(convention):
+    old, new = (np.array([1.0]), np.array([2.0])), (np.array([3.0]), np.array([4.0]))
+    weights_new = CONVENTIONS[convention].momentum_weights == "new"
+    stored_var = 4.0 * 8 / 7 if CONVENTIONS[convention].unbiased else 4.0
+    for momentum in (0, 1):
+        result = update_running(*old, *new, 8, momentum=momentum, convention=convention)
+        replaced = (momentum == 1) == weights_new
+        assert_close(result, ([3.0], [stored_var]) if replaced else old)
+
+
+def test_inputs_are_left_alone(rng):
+    arrays = abs(rng.normal(size=(4, 3)))
+    kept = arrays.copy()
+    update_running(*arrays, 5)
+    np.testing.assert_array_equal(arrays, kept)
+
+
+# --- averages ------------------------------------------------------------------------
+
+
+def test_bias_correction_takes_out_the_start(rng):
+    """After correction, 0 and 1 at the start leave no trace."""
+    batches = rng.normal(size=(3, 50, 4)) * 3 + 7
+    mean, var = run(batches, pytorch)
+    weights = 0.1 * 0.9 ** np.arange(2, -1, -1)
+    weights /= weights.sum()
+    np.testing.assert_allclose(
+        bias_corrected(mean, 0, 3), weights @ batches.mean(axis=1), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        bias_corrected(var, 1, 3), weights @ batches.var(axis=1, ddof=1), rtol=1e-12
+    )
+    assert (abs(bias_corrected(mean, 0, 3) - 7) < abs(mean - 7)).all()
+
+
+def test_half_life_is_the_time_to_forget_half():
+    assert half_life(0.1) == pytest.approx(6.58, abs=0.005)
+    assert half_life(0.9, "onnx") == pytest.approx(half_life(0.1))
+    assert half_life(0.5) == pytest.approx(1)
+    assert (half_life(0), half_life(1)) == (np.inf, 0)
+    steps = half_life(0.01)
+    assert 0.99**steps == pytest.approx(0.5)
+
+
+def test_the_cumulative_average_weights_all_batches_alike(rng):
+    batches = rng.normal(size=(6, 9, 2)) + 3
+    mean, var = run(batches, update_cumulative)
+    np.testing.assert_allclose(mean, batches.mean(axis=(0, 1)), rtol=1e-12)
+    np.testing.assert_allclose(
+        var, batches.var(axis=1, ddof=1).mean(axis=0), rtol=1e-12
+    )
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 1e6]),
+)
+def test_pooled_statistics_are_those_of_all_batches_in_one(counts, seed, offset):
+    rng = np.random.default_rng(seed)
+    batches = [rng.normal(size=(n, 3)) * rng.uniform(1, 9) + offset for n in counts]
+    means = [batch.mean(axis=0) for batch in batches]
+    variances = [batch.var(axis=0) for batch in batches]
+    together = np.concatenate(batches)
+    mean, var = pooled_statistics(means, variances, counts)
+    np.testing.assert_allclose(mean, together.mean(axis=0), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(var, together.var(axis=0), rtol=1e-7, atol=1e-9)
+
+
+def test_algorithm_2_is_unbiased_and_the_mean_of_variances_is_not(rng):
+    """Over batches of 4, E[var] with 1/N is 3/4 of the variance."""
+    batches = 2 * rng.normal(size=(20000, 4, 1))
+    means, variances = batches.mean(axis=1), batches.var(axis=1)
+    mean, var = algorithm_2_statistics(means, variances, 4)
+    assert mean[0] == pytest.approx(0, abs=0.03)
+    assert var[0] == pytest.approx(4, rel=0.02)
+    assert variances.mean() == pytest.approx(3, rel=0.02)
+    pooled_mean, pooled_var = pooled_statistics(means, variances, 4)
+    np.testing.assert_allclose(pooled_mean, mean)
+    assert pooled_var[0] == pytest.approx(batches.var(), rel=1e-12)
+
+
+def test_variances_are_averaged_not_deviations():
+    _, var = update_running(
+        np.zeros(1),
+        np.array([0.0]),
+        np.zeros(1),
+        np.array([16.0]),
+        10,
+        momentum=0.5,
+        convention="keras",
+    )
+    assert var[0] == 8.0  # the mean of the deviations would give 4
+
+
+# --- bad input -----------------------------------------------------------------------
+
+ONE = np.ones(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: update_running(ONE, ONE, ONE, ONE, 1), "count must be 2 or more"),
+        (
+            lambda: update_running(ONE, ONE, ONE, ONE, 0, convention="keras"),
+            "count must be 1 or more",
+        ),
+        (
+            lambda: update_running(ONE, ONE, ONE, ONE, 8, momentum=1.1),
+            r"momentum must lie in \[0, 1\], got 1.1",
+        ),
+        (lambda: update_running(ONE, ONE, ONE, ONE, 8, momentum=-0.1), "momentum must"),
+        (
+            lambda: update_running(ONE, ONE, ONE, ONE, 8, momentum=np.nan),
+            "momentum must lie",
+        ),
+        (
+            lambda: update_running(ONE, ONE, ONE, ONE, 8, convention="jax"),
+            "convention must be one of pytorch, tensorflow, keras, flax, onnx",
+        ),
+        (lambda: update_running(ONE, ONE, ONE, -ONE, 8), "var must be 0 or more"),
+        (lambda: update_running(ONE, -ONE, ONE, ONE, 8), "running_var must be 0 or"),
+        (lambda: update_running(ONE, ONE, ONE * np.nan, ONE, 8), "must be finite"),
+        (lambda: update_running(ONE, ONE, ONE, np.ones(2), 8), "one shape"),
+        (
+            lambda: update_running(ONE, ONE, np.ones(2), np.ones(2), 8),
+            r"mean must have the shape of running_mean \(1,\), got \(2,\)",
+        ),
+        (lambda: update_cumulative(ONE, ONE, ONE, ONE, 8, 0), "step must be 1 or more"),
+        (lambda: unbiased_variance(ONE, 1), "count must be 2 or more"),
+        (lambda: bias_corrected(ONE, 0, 0), "steps must be 1 or more"),
+        (lambda: bias_corrected(ONE, 0, 3, momentum=0), "gives new values no weight"),
+        (lambda: half_life(2), "momentum must lie"),
+        (lambda: pooled_statistics(np.ones((0, 2)), np.ones((0, 2)), 4), "one batch"),
+        (lambda: pooled_statistics([[1.0]], [[1.0]], 0), "counts must be 1 or more"),
+        (lambda: pooled_statistics([[1.0]], [[1.0]], [4, 4]), "one count per batch"),
+        (lambda: pooled_statistics([[1.0]], [[-1.0]], 4), "0 or more"),
+        (lambda: algorithm_2_statistics([[1.0]], [[1.0]], 1), "count must be 2"),
+    ],
+)
+def test_bad_arguments_give_one_clear_error(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
