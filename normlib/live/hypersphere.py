@@ -284,8 +284,9 @@ class Projection(_Travel):
         head = f"Input times {scale:.2f}, plus {shift:.2f}"
         if step < 2 * PER_STEP:
             means = points.mean(axis=-1)
+            where = {0: "as given", PER_STEP: "on the plane"}.get(step, "on the way")
             return (
-                f"{head}: on the way, means from {means.min():z.2f} to "
+                f"{head}: {where}, means from {means.min():z.2f} to "
                 f"{means.max():z.2f}; the plane is where they are 0."
             )
         return f"{head}: {self._result(x, scale, points)}"
@@ -335,11 +336,10 @@ class Affine(_Travel):
         )
         axes = RADIUS * spectrum(stretch[:, None] * LEVEL[:2].T).singular_values
         means = points.mean(axis=-1)
-        shape = "a segment" if gamma == 0 else f"half axes {axes[0]:.2f}, {axes[1]:.2f}"
         if step <= 2 * PER_STEP:
             shape = "the circle has radius 1.73"
-        elif gamma == 0 and step < 3 * PER_STEP:
-            shape = f"half axes {axes[0]:.2f}, {axes[1]:.2f}"
+        else:
+            shape = f"an ellipse with half axes {axes[0]:.2f}, {axes[1]:.2f}"
         return (
             f"gamma = ({gamma:.1f}, 1, 1), beta = ({beta:.1f}, 0, 0), "
             f"{STEP_NAMES[round(step / PER_STEP)].split(':')[0]}: {shape}; "

@@ -62,7 +62,7 @@ class SphereScene:
             self._fill(np.array(back), 0.13, 1)
             ax.text(
                 *self._seen(plane * self._towards(-33)),
-                "  plane of mean 0",
+                " plane of\n mean 0",
                 color=self.color,
                 va="top",
             )
