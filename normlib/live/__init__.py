@@ -11,6 +11,7 @@ TOPICS = (
     "start_here",
     "rescale_or_standardize",
     "which_numbers_share_a_mean",
+    "gradients",
     "hypersphere",
     "batch_norm_training",
 )
