@@ -181,13 +181,23 @@ BATCH = 64
 
 
 @lru_cache
-def convolution(digit, shift):
-    """Return four maps (64, 4, 14, 14) of 64 digits, one of them moved sideways."""
+def _images_and_maps():
     pixels = digits_split(np.random.default_rng(0)).x_train[:BATCH]
     images = np.pad(pixels.reshape(-1, 1, 8, 8), ((0, 0), (0, 0), (3, 3), (3, 3)))
-    images[digit] = np.roll(images[digit], shift, axis=-1)
+    return images, _convolve(images)
+
+
+def _convolve(images):
     weight = np.array(list(KERNELS.values()), dtype=float)[:, None] / 3
     return conv2d(images, weight, padding=1)
+
+
+def convolution(digit, shift):
+    """Return four maps (64, 4, 14, 14) of 64 digits, one of them moved sideways."""
+    images, maps = _images_and_maps()
+    maps = maps.copy()
+    maps[digit] = _convolve(np.roll(images[[digit]], shift, axis=-1))[0]
+    return maps
 
 
 class Convolution(LiveFigure):
@@ -209,7 +219,7 @@ class Convolution(LiveFigure):
     def draw(self, fig):
         """Draw three maps."""
         self.images, self.notes = [], []
-        titles = ("x: the convolution", "x_hat", "change besides the move")
+        titles = ("x: the convolution", "x_hat", "what else changed")
         for k, (words, limit) in enumerate(zip(titles, (2.5, 4, 4), strict=True)):
             ax = fig.add_axes((0.02 + 0.333 * k, 0.12, 0.295, 0.75))
             ax.set(xticks=[], yticks=[])
@@ -226,17 +236,17 @@ class Convolution(LiveFigure):
         """Normalize the maps with one digit moved, and compare with moving after."""
         c = list(KERNELS).index(channel)
         axes = (0, 2, 3) if mean == "channel" else 0
-        x = convolution(digit, shift)
-        x_hat = standardize(x, axes)[0][digit, c]
-        still = standardize(convolution(digit, 0), axes)[0][digit, c]
+        x = convolution(digit, shift)[:, [c]]
+        x_hat = standardize(x, axes)[0][digit, 0]
+        still = standardize(convolution(digit, 0)[:, [c]], axes)[0][digit, 0]
         difference = x_hat - np.roll(still, shift, axis=-1)
         difference[np.abs(difference) < 1e-12] = 0
         for image, values in zip(
             self.images, (x[digit, c], x_hat, difference), strict=True
         ):
             image.set_data(values)
-        shared = x.size // 4 if mean == "channel" else BATCH
-        count = 4 if mean == "channel" else x[0].size
+        shared = x.size if mean == "channel" else BATCH
+        count = len(KERNELS) * x.size // shared
         worst = np.abs(difference).max()
         self.notes[0].set_text(f"digit {digit} of {BATCH}, 14 x 14 positions")
         self.notes[1].set_text(f"{shared} values share a mean")
@@ -451,18 +461,18 @@ class Correlations(LiveFigure):
 
     def draw(self, fig):
         """Draw the scatter with its two histograms, and the matrix."""
-        ax = fig.add_axes((0.08, 0.13, 0.34, 0.62))
+        ax = fig.add_axes((0.08, 0.15, 0.34, 0.60))
         ax.set(xlim=(-4, 4), ylim=(-4, 4))
         ax.axhline(0, color=style.FAINT, zorder=0)
         ax.axvline(0, color=style.FAINT, zorder=0)
         (self.dots,) = ax.plot([], [], "o", ms=3.5, mew=0, alpha=0.6)
         self.names = [
-            ax.text(0, -4.95, "", ha="center", va="center"),
+            ax.text(0, -5.3, "", ha="center", va="center"),
             ax.text(-4.9, 0, "", ha="center", va="center", rotation=90),
         ]
         top = fig.add_axes((0.08, 0.765, 0.34, 0.13))
         top.set(xlim=(-4, 4), ylim=(0, 1.05))
-        right = fig.add_axes((0.43, 0.13, 0.07, 0.62))
+        right = fig.add_axes((0.43, 0.15, 0.07, 0.60))
         right.set(ylim=(-4, 4), xlim=(0, 1.05))
         for axes in (top, right):
             axes.axis("off")

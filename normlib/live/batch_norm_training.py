@@ -50,7 +50,7 @@ class Steps(LiveFigure):
 
     def draw(self, fig):
         """Draw one row for each step and the places of its mean and std."""
-        ax = fig.add_axes((0.19, 0.13, 0.585, 0.76))
+        ax = fig.add_axes((0.225, 0.13, 0.55, 0.76))
         ax.set(xlim=(-6, 6), ylim=(-4.6, 0.5))
         ax.set_xlabel("one dot: one of 64 digits")
         ax.set_yticks(-np.arange(5.0), STEPS)
@@ -71,7 +71,7 @@ class Steps(LiveFigure):
         (self.middle,) = ax.plot([], [], "|", ms=13, mew=2.5, color=style.INK)
         place = dict(va="center", ha="left", transform=ax.get_yaxis_transform())
         self.means = [ax.text(1.045, -k, "", **place) for k in range(5)]
-        self.stds = [ax.text(1.215, -k, "", **place) for k in range(5)]
+        self.stds = [ax.text(1.23, -k, "", **place) for k in range(5)]
         dots = [self.lines, self.before, self.after, self.spread, self.middle]
         return [*dots, self.title, *self.means, *self.stds]
 
