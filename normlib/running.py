@@ -28,7 +28,7 @@ class Convention(NamedTuple):
     unbiased: bool
 
 
-#: The default of flax, Keras and PyTorch as of their 2025 versions, and of ONNX 15.
+#: The defaults of PyTorch 2, Keras 3, flax and ONNX's BatchNormalization 15.
 CONVENTIONS = {
     "pytorch": Convention("new", 0.1, True),
     "tensorflow": Convention("old", 0.99, False),
@@ -109,6 +109,10 @@ def update_running(
     Notes
     -----
     ``new = (1 - w) * old + w * batch`` for both, w from `weight_of_new`.
+
+    TensorFlow's fused kernel for images (``tf.compat.v1.nn.fused_batch_norm``, and
+    Keras 2 on images) hands on a variance with 1/(N-1) instead. The names here stand
+    for the plain rule, that of Keras 3.
 
     References
     ----------
