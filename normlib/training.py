@@ -210,18 +210,19 @@ def _everything(n):
 
 
 def _steps(net, x, targets, lr, decay, batches, steps, loss):
+    stopped = np.zeros(net.networks or 1, dtype=bool)
     for step in range(1, steps + 1):
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
             value = loss_and_gradient(net, x[batch], targets[batch], loss=loss)
-            bad = ~(value <= LOSS_LIMIT)
-            if bad.all():
+            stopped |= ~(value <= LOSS_LIMIT)  # NaN stops too
+            if stopped.all():
                 yield Record(step, value, _why(value, step))
                 return
-            if bad.any():
-                lr = np.where(bad, 0, lr).astype(net.dtype)
-                net.grads[bad] = 0
+            before = net.params[stopped] if stopped.any() else None
             _descend(net, lr, decay)
+            if before is not None:
+                net.params[stopped] = before
         yield Record(step, value)
 
 

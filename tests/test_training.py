@@ -106,6 +106,8 @@ def test_batches_by_class(parts, rng):
     taken = list(itertools.islice(batches, 60))
     classes = [len(set(labels[b])) for b in taken]
     assert max(classes) == parts and {len(b) for b in taken} == {8}
+    mates = [frozenset(b[: 8 // parts].tolist()) for b in taken]
+    assert len(set(mates)) > 50  # each pass puts other cases together
     kinds = [labels[b[0]] for b in taken[:20]]
     assert len(set(kinds)) == 5 and kinds != sorted(kinds)
 
@@ -251,11 +253,33 @@ def test_one_diverging_network_does_not_stop_the_others(rng):
     net = mlp([2, 8, 2], rng=rng)
     many, x_labels = stack([net, net, net]), blobs(rng)
     loop = fit(many, *x_labels, lr=[0.1, 1e30, 0.5], batch_size=10, steps=60, rng=0)
-    history = collect(loop)
+    records, kept = [], None
+    for record in loop:
+        records.append(record)
+        if kept is None and not record.loss[1] <= 1e6:
+            kept = many.params[1].copy()
+    history = collect(records)
     assert len(history.steps) == 60 and history.reason == ""
     last = history.losses[-1]
     assert last[0] < 0.3 and last[2] < 0.3 and not last[1] <= 1e6
+    assert np.isfinite(kept).all()
+    np.testing.assert_array_equal(many.params[1], kept)
     assert evaluate(many, *x_labels)[1][0] > 0.9
+
+
+def test_a_network_that_diverged_stays_stopped(rng):
+    """Also on batches for which its loss is small again."""
+    x, labels = blobs(rng)
+    x[6:8] = 1e9  # one of each class, so one of them is read wrongly
+    fine, silent = mlp([2, 8, 2], rng=rng), mlp([2, 8, 2], init=0.0)
+    many, kept = stack([fine, silent]), None
+    loop = fit(many, x, labels, lr=0.1, batch_size=10, steps=30, rng=0)
+    for record in loop:
+        if kept is None and not record.loss[0] <= 1e6:
+            kept, first = many.params[0].copy(), record.step
+    assert first < 25 and record.loss[0] < 100
+    np.testing.assert_array_equal(many.params[0], kept)
+    assert abs(many.params[1]).max() > 0
 
 
 def test_steps_0_yields_nothing(rng):
