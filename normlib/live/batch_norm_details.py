@@ -242,7 +242,7 @@ class Convolution(LiveFigure):
         difference = x_hat - np.roll(still, shift, axis=-1)
         difference[np.abs(difference) < 1e-12] = 0
         for image, values in zip(
-            self.images, (x[digit, c], x_hat, difference), strict=True
+            self.images, (x[digit, 0], x_hat, difference), strict=True
         ):
             image.set_data(values)
         shared = x.size if mean == "channel" else BATCH

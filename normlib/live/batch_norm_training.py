@@ -42,7 +42,7 @@ class Steps(LiveFigure):
         return {
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
             "step": controls.steps(
-                "up to step", [(s, k) for k, s in enumerate(STEPS)], 2
+                "up to step", [(s, k) for k, s in enumerate(STEPS)], 4
             ),
             "gamma": controls.slider("gamma[d]", -2.0, 2.0, 1.5, 0.1, ".1f"),
             "beta": controls.slider("beta[d]", -2.0, 2.0, 1.0, 0.1, ".1f"),
@@ -53,8 +53,7 @@ class Steps(LiveFigure):
         ax = fig.add_axes((0.225, 0.13, 0.55, 0.76))
         ax.set(xlim=(-6, 6), ylim=(-4.6, 0.5))
         ax.set_xlabel("one dot: one of 64 digits")
-        ax.set_yticks(-np.arange(5.0), STEPS)
-        ax.tick_params(axis="y", length=0)
+        ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.axvline(0, color=style.FAINT, zorder=0)
         fig.text(0.80, 0.925, "mean", weight="bold")
@@ -70,10 +69,12 @@ class Steps(LiveFigure):
         )
         (self.middle,) = ax.plot([], [], "|", ms=13, mew=2.5, color=style.INK)
         place = dict(va="center", ha="left", transform=ax.get_yaxis_transform())
+        label = place | dict(ha="right")
+        self.rows = [ax.text(-0.02, -k, "", **label) for k in range(5)]
         self.means = [ax.text(1.045, -k, "", **place) for k in range(5)]
         self.stds = [ax.text(1.23, -k, "", **place) for k in range(5)]
         dots = [self.lines, self.before, self.after, self.spread, self.middle]
-        return [*dots, self.title, *self.means, *self.stds]
+        return [*dots, self.title, *self.rows, *self.means, *self.stds]
 
     def move(self, unit, step, gamma, beta):
         """Take one unit through the steps of batch norm."""
@@ -93,7 +94,9 @@ class Steps(LiveFigure):
             ]
         )
         self.middle.set_data(mean, [-k - 0.25 for k in range(len(rows))])
+        labels = [*STEPS[:3], f"times gamma = {gamma:z.1f}", f"plus beta = {beta:z.1f}"]
         for k in range(5):
+            self.rows[k].set_text(labels[k])
             self.means[k].set_text(f"{mean[k]:z.2f}" if k <= step else "")
             self.stds[k].set_text(f"{std[k]:.2f}" if k <= step else "")
         self.title.set_text(f"unit {unit} of the first layer")
@@ -112,6 +115,8 @@ class Steps(LiveFigure):
         return (
             f"Unit {unit} gives its 64 digits the mean {mean[0]:z.2f} and the standard "
             f"deviation {std[0]:.2f}. After {STEPS[step]}: {done}."
+            + f" gamma = {gamma:z.1f} and beta = {beta:z.1f} come later." * (step < 3)
+            + f" beta = {beta:z.1f} comes last." * (step == 3)
         )
 
 
@@ -285,7 +290,7 @@ class Bias(LiveFigure):
         ax = fig.add_axes((0.09, 0.15, 0.36, 0.71))
         ax.set(xlim=(-6.5, 6.5), ylim=(-6.5, 6.5))
         ax.set(xlabel="without it", ylabel="with the added bias")
-        ax.set_title("unit 11 after the norm, 64 digits")
+        self.title = style.moving_title(ax)
         ax.plot([-6.5, 6.5], [-6.5, 6.5], color=style.BEFORE, lw=1, ls="--")
         ax.text(4.4, 2.0, "no change", color="#555555", ha="center", va="top")
         (self.dots,) = ax.plot([], [], "o", ms=5, mew=0, color=style.AFTER)
@@ -299,7 +304,7 @@ class Bias(LiveFigure):
         )
         (self.ends,) = ax.plot([], [], "o", ms=6, mew=0, color=style.AFTER)
         self.sum = ax.text(UNITS - 0.5, 0.59, "", ha="right", va="center")
-        return [self.dots, self.bars, self.ends, self.sum]
+        return [self.dots, self.bars, self.ends, self.sum, self.title]
 
     def move(self, norm, where, amount):
         """Add to the bias before the norm and compare."""
@@ -307,6 +312,7 @@ class Bias(LiveFigure):
             None if norm == "none" else norm, where == "all units", amount
         )
         self.dots.set_data(before, after)
+        self.title.set_text(f"unit 11: {amount:+z.2f} to bias of {where}")
         units = np.arange(UNITS)
         self.bars.set_segments(
             [[(u, 0), (u, g)] for u, g in zip(units, gradient, strict=True)]
