@@ -160,13 +160,21 @@ class _Scene(LiveFigure):
         if not self.plays:
             return []
         slider = self.controls["step"]
-        play = widgets.Play(min=0, max=slider.max, interval=120, show_repeat=False)
+        # It starts where the slider stands, since a link copies its value at once,
+        # and repeats, since at the end there is nothing left to play.
+        play = widgets.Play(
+            value=slider.value, max=slider.max, interval=150, repeat=True
+        )
         widgets.jslink((play, "value"), (slider, "value"))
         return [play]
 
     def turn_slider(self, start=40):
         """Return the slider that turns the view around the ones direction."""
         return controls.whole("turn", 0, 360, start, 5)
+
+    def from_view(self, turn):
+        """Return the end of a sentence: from where the scene is seen."""
+        return f" Seen from {turn} degrees."
 
     def add_scene(self, fig, width=0.68, **options):
         """Draw the scene and make room for its words."""
@@ -288,8 +296,9 @@ class Projection(_Travel):
             return (
                 f"{head}: {where}, means from {means.min():z.2f} to "
                 f"{means.max():z.2f}; the plane is where they are 0."
+                + self.from_view(turn)
             )
-        return f"{head}: {self._result(x, scale, points)}"
+        return f"{head}: {self._result(x, scale, points)}" + self.from_view(turn)
 
     def _result(self, x, scale, points):
         if scale == 0:
@@ -344,6 +353,7 @@ class Affine(_Travel):
             f"gamma = ({gamma:.1f}, 1, 1), beta = ({beta:.1f}, 0, 0), "
             f"{STEP_NAMES[round(step / PER_STEP)].split(':')[0]}: {shape}; "
             f"means run from {means.min():z.2f} to {means.max():z.2f}."
+            + self.from_view(turn)
         )
 
 
@@ -417,6 +427,7 @@ class Epsilon(_Scene):
             f"{lengths.max():.2f} for standard deviations from "
             f"{x.std(axis=-1).min():.1e} to {x.std(axis=-1).max():.1e}; {inside} of "
             f"{len(x)} points are more than 1% inside the circle of radius 1.73."
+            + self.from_view(turn)
         )
 
 
@@ -454,6 +465,7 @@ class YourSphere(_Scene):
     def draw(self, fig):
         """Draw the scene, where the points belong, and where they are."""
         self.scene = self.add_scene(fig)
+        self.ghosts = self.scene.cloud(style.BEFORE, 18)
         self.goal = self.scene.cloud("white", 60, edge=style.LAYER)
         self.goal.set_linewidth(1.4)
         self.lines = self.scene.trails(style.WARN, 1.5)
@@ -462,6 +474,7 @@ class YourSphere(_Scene):
         key = (
             ("where they belong", "o", "white", style.LAYER),
             ("where they are", "o", style.AFTER, "white"),
+            ("input", ".", style.BEFORE, "none"),
         )
         for k, (words, marker, face, edge) in enumerate(key):
             y = 0.70 - 0.07 * k
@@ -480,6 +493,7 @@ class YourSphere(_Scene):
         self.notes = [fig.text(0.695, 0.24 - 0.075 * k, "") for k in range(3)]
         return [
             *self.scene.moving,
+            self.ghosts,
             self.goal,
             self.lines,
             self.cloud,
@@ -489,9 +503,10 @@ class YourSphere(_Scene):
 
     def move(self, norm, shift, scale, turn):
         """Run the chosen function on the shifted and scaled points."""
-        x = scale * points_in_space() + scale * shift
+        x = scale * (points_in_space() + shift)
         right = layer_norm(x)[0]
         self.scene.look_from(turn)
+        self.scene.place(self.ghosts, x, 0.6)
         self.scene.place(self.goal, right)
         y = self._run(norm, x)
         self.scene.place(self.cloud, y)
@@ -511,8 +526,8 @@ class YourSphere(_Scene):
         whose = "Your function" if norm == "yours" else f"Function '{norm}'"
         hint = hint or "no mistake known here; compare it with the formula."
         return (
-            f"{whose}, input times {scale:g}: {wrong} of {len(x)} points are off, by "
-            f"up to {away.max():.2g}; {hint}"
+            f"{whose}, input plus {shift:.2f}, times {scale:g}: {wrong} of {len(x)} "
+            f"points are off, by up to {away.max():.2g}; {hint}" + self.from_view(turn)
         )
 
     def _run(self, norm, x):
@@ -581,7 +596,7 @@ class BesideRMS(_Scene):
             f"Mean {mean:.1f}, std {std:.1f}: under RMS norm the cosine to (1, 1, 1) "
             f"is {cosine_to_ones(x).mean():z.3f} and no two points are more than "
             f"{angles[1]:.0f} degrees apart; under layer norm the cosine is 0 and the "
-            f"widest angle {angles[0]:.0f} degrees."
+            f"widest angle {angles[0]:.0f} degrees." + self.from_view(turn)
         )
 
 
