@@ -48,6 +48,7 @@ def train_at_rates(
     steps=150,
     test_every=50,
     seed=0,
+    dtype=np.float64,
 ):
     """Train copies of one network on digits, each with its own learning rate.
 
@@ -67,6 +68,8 @@ def train_at_rates(
         Updates, and updates between two looks at the accuracy.
     seed : int, default 0
         Split, weights and order of the batches.
+    dtype : dtype, default float64
+        float32 is faster; single runs then differ in their last digits.
 
     Yields
     ------
@@ -86,9 +89,9 @@ def train_at_rates(
     rates = float_array("rates", np.asarray(rates, dtype=np.float64), ndim=1)
     integer("test_every", test_every)
     rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
+    digits = digits_split(rng, standardized=True, dtype=dtype)
     sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, rng=rng)
+    net = mlp(sizes, activation=activation, norm=norm, rng=rng, dtype=dtype)
     many = stack([net] * len(rates))
     loop = fit(
         many,

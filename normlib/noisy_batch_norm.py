@@ -161,7 +161,7 @@ class NoiseRecord(NamedTuple):
         Share of the test digits classified right, noise off, evaluation mode; nan
         at steps where it was not asked for.
     mean, std : ndarray of shape (width,)
-        Mean and standard deviation over 256 fixed training digits of the input to
+        Mean and standard deviation over 128 fixed training digits of the input to
         each unit of the last hidden layer, noise on, batch statistics.
     reason : str
         Empty, or why the run stopped early.
@@ -259,7 +259,7 @@ def noisy_run(
 
 def _watch_noise(net, digits, loop, test_every):
     for step, _, _, loss, _, reason in loop:
-        inputs = last_hidden_input(net, digits.x_train[:256])
+        inputs = last_hidden_input(net, digits.x_train[:128])
         mean, std = inputs.mean(0), inputs.std(0)
         tested = step % test_every == 0
         accuracy = _quiet_accuracy(net, digits) if tested else np.nan

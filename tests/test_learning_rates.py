@@ -83,7 +83,7 @@ def test_batch_norm_trains_at_a_learning_rate_five_times_larger():
     reached = {}
     for norm in (None, "batch", "layer"):
         runs = [
-            gather(train_at_rates(norm, rates, seed=seed, test_every=150))
+            gather(train_at_rates(norm, rates, seed=seed, dtype=np.float32))
             for seed in (301, 302, 303)
         ]
         reached[norm] = np.mean([run.accuracies[-1] for run in runs], axis=0)
