@@ -37,10 +37,13 @@ class Sets(NamedTuple):
         Neighbouring entries of a row that belong to one set.
     across : bool
         Whether those entries of all other rows belong to it as well.
+    repeat : int
+        Neighbouring entries of a row that share one parameter.
     """
 
     width: int
     across: bool
+    repeat: int
 
 
 class Sharing(NamedTuple):
@@ -55,13 +58,11 @@ class Sharing(NamedTuple):
     matrix : tuple of int
         Rows and columns; a row is one sample or token.
     sets : Sets
-        Which entries of the matrix share statistics.
+        Which entries of the matrix share statistics and parameters.
     stats_shape : tuple of int
         Shape of the mean and of the variance; its product counts the pairs.
     parameter_shape : tuple of int
         Shape of gamma and beta.
-    repeat : int
-        Neighbouring entries of a row that share one parameter.
     size : int
         Entries in one set.
     """
@@ -71,7 +72,6 @@ class Sharing(NamedTuple):
     sets: Sets
     stats_shape: tuple
     parameter_shape: tuple
-    repeat: int
     size: int
 
 
@@ -203,11 +203,11 @@ def _over_axes(shape, axes):
     parameter_shape = tuple(shape[axis] for axis in axes)
     size, count = prod(parameter_shape), prod(stats_shape)
     if kept and axes == tuple(range(len(axes))):
-        order, matrix, sets = None, (size, count), Sets(1, True)
+        order, matrix, sets = None, (size, count), Sets(1, True, 1)
     else:
         order = None if kept + axes == tuple(range(ndim)) else kept + axes
-        matrix, sets = (count, size), Sets(size, False)
-    return Sharing(order, matrix, sets, stats_shape, parameter_shape, 1, size)
+        matrix, sets = (count, size), Sets(size, False, 1)
+    return Sharing(order, matrix, sets, stats_shape, parameter_shape, size)
 
 
 def _batch(shape):
@@ -218,10 +218,9 @@ def _batch(shape):
     return Sharing(
         None,
         (rows, channels * positions),
-        Sets(positions, True),
+        Sets(positions, True, positions),
         (channels,),
         (channels,),
-        positions,
         rows * positions,
     )
 
@@ -243,10 +242,9 @@ def _within_sample(shape, num_groups):
     return Sharing(
         (0, 2, 1) if len(shape) == 3 else None,
         (n, channels * positions),
-        Sets(width, False),
+        Sets(width, False, positions),
         (n, int(groups)),
         (channels,),
-        positions,
         width,
     )
 

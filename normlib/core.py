@@ -9,6 +9,9 @@ it as well. That is enough for every norm:
 - batch norm: ``across=True``, ``width`` = the positions of one channel (1 for
   plain features).
 
+`repeat` neighbouring entries of a row share one gamma and beta: the positions of
+one channel, or 1.
+
 What it computes, with means over one set:
 
 - forward: ``x_hat = (x - mean) / sqrt(var + eps)``, ``y = scale * x_hat + shift``;
@@ -17,8 +20,8 @@ What it computes, with means over one set:
 
 The rest is care for speed and rounding:
 
-- A mean is a matrix product with a vector of 1/n. It runs in BLAS, several times
-  faster than ``np.mean``.
+- A sum is a matrix product with a vector of ones. It runs in BLAS, several times
+  faster than ``np.sum``.
 - A large array is worked on in blocks of rows that fit in the processor's cache, so
   that memory is read and written once, not once per step.
 - The variance is two-pass. Where the mean is far from zero it is rounded coarsely;
@@ -37,14 +40,17 @@ BLOCK_BYTES = 2**18
 #: Rows added up in one go; the rounding of a sum grows with the number of its terms.
 ROWS_AT_ONCE = 128
 
+#: Neighbours with one value for which numpy's inner loop is long enough to be quick.
+LONG = 128
+
 
 class Moments(NamedTuple):
-    """Statistics of the sets, in a shape that broadcasts over them.
+    """Statistics of the sets.
 
     Attributes
     ----------
     mean, var, inv_std : ndarray
-        Of shape (sets, 1), or (1, P) with across: one value per column.
+        Of shape (sets, 1), or (sets,) if the sets run across the rows.
     """
 
     mean: np.ndarray
@@ -57,13 +63,13 @@ def forward(x, sets, eps, scale=None, shift=None, *, centre=True):
 
     Parameters
     ----------
-    x : ndarray of float32 or float64, of shape (N, P)
+    x : ndarray of float32 or float64, of shape (N, P), in C order
         Data.
-    sets : Sets
-        Which entries share statistics.
+    sets : normlib.axes.Sets
+        Which entries share statistics and parameters.
     eps : float
         Added to the variance, in its unit.
-    scale, shift : ndarray of shape (P,), optional
+    scale, shift : ndarray of shape (P / sets.repeat,), optional
         gamma and beta in the float type of x. Default: not applied.
     centre : bool, default True
         False: no mean is subtracted, and var is the mean of the squares.
@@ -78,12 +84,12 @@ def forward(x, sets, eps, scale=None, shift=None, *, centre=True):
     Raises
     ------
     ValueError
-        If x holds NaN or infinity, or a variance overflows.
+        If x holds NaN or infinity, or a float64 variance overflows.
 
     Examples
     --------
     >>> from normlib.axes import Sets
-    >>> x_hat, _, _ = forward(np.array([[1.0, 3.0, 10.0, 30.0]]), Sets(2, False), 0)
+    >>> x_hat, _, _ = forward(np.array([[1.0, 3.0, 10.0, 30.0]]), Sets(2, False, 1), 0)
     >>> x_hat
     array([[-1.,  1., -1.,  1.]])
     """
@@ -96,6 +102,7 @@ def forward(x, sets, eps, scale=None, shift=None, *, centre=True):
 
 def _forward(x, sets, eps, scale, shift, centre):
     x_hat, y = np.empty_like(x), np.empty_like(x)
+    scale, shift = _spread(scale, sets), _spread(shift, sets)
     blocks = row_blocks(x)
     if len(blocks) == 1:
         moments = _forward_block(x, x_hat, y, sets, eps, scale, shift, centre)
@@ -114,14 +121,13 @@ def _forward(x, sets, eps, scale, shift, centre):
 
 def _forward_block(x, x_hat, y, sets, eps, scale, shift, centre):
     """Fill x_hat and y, and return the statistics."""
-    x_sets, out, scratch = _by_set(x, sets), _by_set(x_hat, sets), _by_set(y, sets)
+    centred = x
     if centre:
-        mean, rest, var = _center(x_sets, out, scratch, sets)
+        mean, rest, var = _center(x, x_hat, y, sets)
         mean = mean if rest is None else mean + rest
         centred = x_hat
     else:
-        centred = x
-        mean = var = _mean_square(x_sets, scratch, sets)
+        mean = var = _mean_square(x, y, sets)
     inv_std = inverse_root(var, eps)
     _rescale(centred, x_hat, y, inv_std, scale, shift, sets)
     return Moments(mean, var, inv_std)
@@ -129,50 +135,38 @@ def _forward_block(x, x_hat, y, sets, eps, scale, shift, centre):
 
 def _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks):
     """Join the statistics of the blocks, then standardize every block with them."""
-    mean, rest, var = _join([_block_moments(x[rows], sets) for rows in blocks], x.dtype)
+    mean, rest, var = _join(_moments_by_block(x, sets, blocks), x.dtype)
     inv_std = inverse_root(var, eps)
     near_zero = _near_zero(mean, var)
     for rows in blocks:
         out = x_hat[rows]
-        np.subtract(x[rows], mean, out=out)
+        _subtract(x[rows], mean, out, sets)
         if not near_zero:
-            out -= rest
+            _subtract(out, rest, out, sets)
         _rescale(out, out, y[rows], inv_std, scale, shift, sets)
     return Moments(mean, var, inv_std)
-
-
-def _rescale(centred, x_hat, y, inv_std, scale, shift, sets):
-    """Fill x_hat and y from x - mean (which may stand in x_hat already)."""
-    np.multiply(_by_set(centred, sets), inv_std, out=_by_set(x_hat, sets))
-    if scale is None:
-        np.copyto(y, x_hat)
-    else:
-        np.multiply(x_hat, scale, out=y)
-    if shift is not None:
-        y += shift
-
-
-def _by_set(a, sets):
-    """View a matrix so that its sets are rows, or columns if they run across."""
-    return a if sets.across else a.reshape(-1, sets.width)
 
 
 def _center(x, out, scratch, sets):
     """Put x - mean into out; return the mean, what corrects it, and the variance."""
     mean = mean_of_sets(x, sets)
-    np.subtract(x, mean, out=out)
+    _subtract(x, mean, out, sets)
     var = _mean_square(out, scratch, sets)
     if _near_zero(mean, var):
         return mean, None, var
     # Any value near the mean serves as the first guess. Where an entry of the set is
     # as near as rounding can tell, take it: then a constant set becomes exactly 0.
-    entry = _an_entry(x, sets)
+    entry = x[0, :: sets.width] if sets.across else _by_set(x, sets)[:, :1]
     near = np.abs(mean - entry) <= x.size * np.finfo(x.dtype).eps * np.abs(entry)
     mean = np.where(near, entry, mean)
-    np.subtract(x, mean, out=out)
+    _subtract(x, mean, out, sets)
     rest = mean_of_sets(out, sets)
-    out -= rest
+    _subtract(out, rest, out, sets)
     return mean, rest, _mean_square(out, scratch, sets)
+
+
+def _subtract(x, mean, out, sets):
+    np.subtract(_by_set(x, sets), _per_set(mean, sets), out=_by_set(out, sets))
 
 
 def _near_zero(mean, var):
@@ -180,11 +174,16 @@ def _near_zero(mean, var):
     return np.logical_and.reduce(np.abs(mean) <= np.sqrt(var), axis=None)
 
 
-def _block_moments(x, sets):
-    out, scratch = np.empty_like(x), np.empty_like(x)
-    mean, rest, var = _center(x, out, scratch, sets)
-    rest = 0.0 if rest is None else rest
-    return len(x), mean.astype(np.float64) + rest, var.astype(np.float64)
+def _moments_by_block(x, sets, blocks):
+    """Return the count, the mean and the variance of the sets in every block."""
+    out, scratch = np.empty((2, *x[blocks[0]].shape), x.dtype)
+    parts = []
+    for rows in blocks:
+        n = rows.stop - rows.start
+        mean, rest, var = _center(x[rows], out[:n], scratch[:n], sets)
+        rest = 0.0 if rest is None else rest
+        parts.append((n, mean.astype(np.float64) + rest, var.astype(np.float64)))
+    return parts
 
 
 def _join(parts, dtype):
@@ -193,12 +192,25 @@ def _join(parts, dtype):
     The mean comes back in two pieces, its rounded value and what was lost.
     """
     counts, means, variances = (np.array(part) for part in zip(*parts, strict=True))
-    weights = (counts / counts.sum())[:, None, None]
+    weights = counts / counts.sum()
     # Relative to the first block, so that a constant keeps its exact value.
-    mean = means[0] + (weights * (means - means[0])).sum(axis=0)
-    var = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
+    mean = means[0] + weights @ (means - means[0])
+    var = weights @ (variances + (means - mean) ** 2)
     rounded = mean.astype(dtype)
     return rounded, (mean - rounded).astype(dtype), var.astype(dtype)
+
+
+def _rescale(centred, x_hat, y, inv_std, scale, shift, sets):
+    """Fill x_hat and y from x - mean (which may stand in x_hat already)."""
+    inv_std = _per_set(inv_std, sets)
+    np.multiply(_by_set(centred, sets), inv_std, out=_by_set(x_hat, sets))
+    x_hat, y = _by_parameter(x_hat, sets), _by_parameter(y, sets)
+    if scale is None:
+        np.copyto(y, x_hat)
+    else:
+        np.multiply(x_hat, scale, out=y)
+    if shift is not None:
+        y += shift
 
 
 def _in_range(var, eps):
@@ -239,6 +251,45 @@ def inverse_root(var, eps):
     return 1 / std
 
 
+def affine(x, mean, slope, shift, sets):
+    """Compute ``(x - mean) * slope + shift`` with one value per parameter.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, P)
+        Data.
+    mean, slope, shift : ndarray of float64, of shape (P / sets.repeat,)
+        Given values, such as running statistics.
+    sets : normlib.axes.Sets
+        Which entries share a parameter.
+
+    Returns
+    -------
+    ndarray of shape (N, P)
+        The result, in the float type of x.
+
+    Examples
+    --------
+    >>> from normlib.axes import Sets
+    >>> x, one = np.array([[3.0]]), np.array([1.0])
+    >>> affine(x, one, 2 * one, 5 * one, Sets(1, True, 1))
+    array([[9.]])
+    """
+    rounded = mean.astype(x.dtype)
+    # What rounding takes from the mean is made up for in the shift.
+    shift = shift - (mean - rounded) * slope
+    rounded, slope, shift = (
+        _spread(values.astype(x.dtype), sets) for values in (rounded, slope, shift)
+    )
+    y = np.empty_like(x)
+    for rows in row_blocks(x):
+        out = _by_parameter(y[rows], sets)
+        np.subtract(_by_parameter(x[rows], sets), rounded, out=out)
+        out *= slope
+        out += shift
+    return y
+
+
 def backward(dy, x_hat, inv_std, sets, scale=None, *, centre=True):
     """Send a gradient back through `forward`.
 
@@ -248,7 +299,7 @@ def backward(dy, x_hat, inv_std, sets, scale=None, *, centre=True):
         Gradient of the loss with respect to y.
     x_hat : ndarray of shape (N, P)
         Result of `forward`.
-    inv_std : ndarray of shape (sets, 1) or (1, P)
+    inv_std : ndarray
         ``moments.inv_std`` of `forward`.
     sets, scale, centre
         As for `forward`.
@@ -257,22 +308,22 @@ def backward(dy, x_hat, inv_std, sets, scale=None, *, centre=True):
     -------
     dx : ndarray of shape (N, P)
         Gradient with respect to x.
-    dscale, dshift : ndarray of shape (P,)
-        Gradients with respect to scale and shift, ``sum(dy * x_hat)`` and
-        ``sum(dy)`` over the rows.
+    dscale, dshift : ndarray of shape (P / sets.repeat,)
+        Gradients with respect to scale and shift: the sums of ``dy * x_hat`` and of
+        ``dy`` over the entries that share a parameter.
 
     Examples
     --------
     >>> from normlib.axes import Sets
-    >>> x_hat, _, moments = forward(np.array([[1.0, 2.0, 6.0]]), Sets(3, False), 0)
+    >>> sets = Sets(3, False, 1)
+    >>> x_hat, _, moments = forward(np.array([[1.0, 2.0, 6.0]]), sets, 0)
     >>> dy = np.array([[1.0, 0.0, 0.0]])
-    >>> dx, dscale, dshift = backward(dy, x_hat, moments.inv_std, Sets(3, False))
+    >>> dx, dscale, dshift = backward(dy, x_hat, moments.inv_std, sets)
     >>> bool(abs(dx.sum()) < 1e-15)
     True
     """
     run = _backward_across if sets.across else _backward_within
-    dx, dscale, dshift = run(dy, x_hat, inv_std, sets, scale, centre)
-    return dx, dscale[0], dshift[0]
+    return run(dy, x_hat, inv_std, sets, scale, centre)
 
 
 def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
@@ -281,13 +332,16 @@ def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
     blocks = row_blocks(dy)
     scratch = np.empty_like(dy[blocks[0]])
     dscale, dshift = _total(
-        [_column_sums(dy[rows], x_hat[rows], scratch) for rows in blocks]
+        [_parameter_sums(dy[rows], x_hat[rows], scratch, sets) for rows in blocks]
     )
-    mean_product = _fold(dscale, sets, len(dy))
-    mean = _fold(dshift, sets, len(dy)) if centre else None
+    size = len(dy) * sets.width
+    mean_product = dscale * (1 / size)
+    mean = dshift * (1 / size) if centre else None
     slope = inv_std if scale is None else inv_std * scale
     for rows in blocks:
-        _project(dy[rows], x_hat[rows], mean, mean_product, slope, dx[rows], scratch)
+        _project(
+            dy[rows], x_hat[rows], mean, mean_product, slope, dx[rows], scratch, sets
+        )
     return dx, dscale, dshift
 
 
@@ -297,48 +351,50 @@ def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
     blocks = row_blocks(dy)
     scratch = np.empty_like(dy[blocks[0]])
     inv_std = inv_std.reshape(len(dy), -1)
+    spread = _spread(scale, sets)
     sums = []
     for rows in blocks:
         d, h, out, product = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
-        sums.append(_column_sums(d, h, product))
-        if sets.width == d.shape[1]:
-            weights = _constant(sets.width, 1, 1 / sets.width, d.dtype)
-            weights = weights if scale is None else weights * scale[:, None]
-            mean_product, mean = product @ weights, d @ weights
-            d = d if scale is None else np.multiply(d, scale, out=out)
+        sums.append(_parameter_sums(d, h, product, sets))
+        if scale is not None:
+            np.multiply(_by_parameter(d, sets), spread, out=_by_parameter(out, sets))
+            d = out
+        if scale is not None and sets.width == len(scale) == dy.shape[1]:
+            # The sums of gamma * dy * x_hat are products of dy * x_hat with gamma.
+            mean_product = product @ (scale * (1 / sets.width))[:, None]
         else:
-            d = d if scale is None else np.multiply(d, scale, out=out)
-            d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
-            mean_product = mean_of_sets(np.multiply(d, h, out=product), sets)
-            mean = mean_of_sets(d, sets)
+            mean_product = _mean_product(d, h, sets)
+        mean = mean_of_sets(d, sets) if centre else None
         slope = inv_std[rows].reshape(-1, 1)
-        _project(d, h, mean if centre else None, mean_product, slope, out, product)
+        _project(d, h, mean, mean_product, slope, out, product, sets)
     return dx, *_total(sums)
 
 
-def _column_sums(dy, x_hat, scratch):
-    """Sum dy * x_hat (left in scratch) and dy over the rows."""
+def _project(d, x_hat, mean, mean_product, inv_std, out, scratch, sets):
+    """Put (d - mean - x_hat * mean_product) * inv_std into out."""
+    scratch = scratch[: len(d)]
+    d, x_hat, out, scratch = (_by_set(a, sets) for a in (d, x_hat, out, scratch))
+    np.multiply(x_hat, _per_set(mean_product, sets), out=scratch)
+    np.subtract(d, scratch, out=out)
+    if mean is not None:
+        out -= _per_set(mean, sets)
+    out *= _per_set(inv_std, sets)
+
+
+def _parameter_sums(dy, x_hat, scratch, sets):
+    """Sum dy * x_hat (left in scratch) and dy for every parameter."""
     product = np.multiply(dy, x_hat, out=scratch[: len(dy)])
-    return _column_sum(product), _column_sum(dy)
+    return _sum_by_parameter(product, sets.repeat), _sum_by_parameter(dy, sets.repeat)
 
 
 def _total(sums):
-    """Add up the column sums of the blocks, in float64 if there are several."""
+    """Add up the sums of the blocks, in float64 if there are several."""
     if len(sums) == 1:
         return sums[0]
     return [
         np.sum(parts, axis=0, dtype=np.float64).astype(parts[0].dtype)
         for parts in zip(*sums, strict=True)
     ]
-
-
-def _project(d, x_hat, mean, mean_product, inv_std, out, scratch):
-    """Put (d - mean - x_hat * mean_product) * inv_std into out."""
-    scratch = np.multiply(x_hat, mean_product, out=scratch[: len(d)])
-    np.subtract(d, scratch, out=out)
-    if mean is not None:
-        out -= mean
-    out *= inv_std
 
 
 def row_blocks(x):
@@ -365,62 +421,89 @@ def row_blocks(x):
     return [slice(i, min(i + rows, len(x))) for i in range(0, len(x), rows)]
 
 
+# --- one value per set, or per parameter ----------------------------------------
+
+
 def mean_of_sets(a, sets):
     """Average every set.
 
     Parameters
     ----------
-    a : ndarray of shape (sets, width), or (N, P) with across
-        Values, as `_by_set` views them.
-    sets : Sets
+    a : ndarray of shape (N, P)
+        Values.
+    sets : normlib.axes.Sets
         Which entries form a set.
 
     Returns
     -------
-    ndarray of shape (sets, 1) or (1, P)
-        The means, repeated for the columns of one set.
+    ndarray of shape (sets, 1), or (sets,) if the sets run across the rows
+        The means.
 
     Examples
     --------
     >>> from normlib.axes import Sets
-    >>> mean_of_sets(np.array([[1.0, 2.0], [3.0, 4.0]]), Sets(1, True))
-    array([[2., 3.]])
+    >>> mean_of_sets(np.array([[1.0, 2.0], [3.0, 4.0]]), Sets(1, True, 1))
+    array([2., 3.])
     """
     if sets.across:
-        return _fold(_column_sum(a), sets, len(a))
-    return a @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
-
-
-def _column_sum(a):
-    """Sum the rows of a, as a matrix of one row."""
-    n, columns = a.shape
-    if n <= ROWS_AT_ONCE:
-        return _constant(1, n, 1.0, a.dtype) @ a
-    whole = n - n % ROWS_AT_ONCE
-    pieces = a[:whole].reshape(-1, ROWS_AT_ONCE, columns)
-    sums = _constant(1, ROWS_AT_ONCE, 1.0, a.dtype) @ pieces
-    total = np.add.reduce(sums, axis=0)
-    return total if whole == n else total + _column_sum(a[whole:])
+        return _sum_by_parameter(a, sets.width) * (1 / (len(a) * sets.width))
+    return _by_set(a, sets) @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
 
 
 def _mean_square(a, scratch, sets):
     if sets.across:
-        return mean_of_sets(np.multiply(a, a, out=scratch[: len(a)]), sets)
-    return (np.vecdot(a, a) * (1 / sets.width))[:, None]
+        return mean_of_sets(np.multiply(a, a, out=scratch), sets)
+    return _mean_product(a, a, sets)
 
 
-def _fold(row, sets, n):
-    """Divide a row by n and average it over the neighbouring columns of a set."""
-    if sets.width == 1:
-        return row * (1 / n)
-    weights = _constant(sets.width, 1, 1 / (n * sets.width), row.dtype)
-    return np.repeat(row.reshape(-1, sets.width) @ weights, sets.width)[None]
+def _mean_product(a, b, sets):
+    a, b = _by_set(a, sets), _by_set(b, sets)
+    return (np.vecdot(a, b) * (1 / sets.width))[:, None]
 
 
-def _an_entry(x, sets):
-    if not sets.across:
-        return x[:, :1]
-    return np.repeat(x[:1, :: sets.width], sets.width, axis=1)
+def _by_set(a, sets):
+    """View a matrix so that what `_per_set` returns broadcasts over it."""
+    return _by_parameter(a, sets) if sets.across else a.reshape(-1, sets.width)
+
+
+def _per_set(values, sets):
+    return _spread(values, sets) if sets.across else values
+
+
+def _by_parameter(a, sets):
+    """View a matrix so that what `_spread` returns broadcasts over it."""
+    return a if sets.repeat < LONG else a.reshape(len(a), -1, sets.repeat)
+
+
+def _spread(values, sets):
+    """Shape one value per parameter for the entries that share it."""
+    if values is None or sets.repeat == 1:
+        return values
+    # Short runs are written out: that is quicker than many short inner loops.
+    return values[:, None] if sets.repeat >= LONG else np.repeat(values, sets.repeat)
+
+
+def _sum_by_parameter(a, repeat):
+    """Sum over the rows and over `repeat` neighbouring columns."""
+    if repeat >= LONG:
+        sums = a.reshape(-1, repeat) @ _constant(repeat, 1, 1.0, a.dtype)
+        return _column_sum(sums.reshape(len(a), -1))
+    row = _column_sum(a)
+    if repeat == 1:
+        return row
+    return row.reshape(-1, repeat) @ _constant(repeat, 1, 1.0, a.dtype)[:, 0]
+
+
+def _column_sum(a):
+    """Sum over the rows, in pieces of `ROWS_AT_ONCE`."""
+    n, columns = a.shape
+    if n <= ROWS_AT_ONCE:
+        return (_constant(1, n, 1.0, a.dtype) @ a)[0]
+    whole = n - n % ROWS_AT_ONCE
+    pieces = a[:whole].reshape(-1, ROWS_AT_ONCE, columns)
+    sums = _constant(1, ROWS_AT_ONCE, 1.0, a.dtype) @ pieces
+    total = np.add.reduce(sums, axis=(0, 1))
+    return total if whole == n else total + _column_sum(a[whole:])
 
 
 @lru_cache(maxsize=64)

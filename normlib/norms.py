@@ -229,10 +229,8 @@ def _forward(x, dtype, how, gamma, beta, eps, centre=True):
     gamma = _parameter(gamma, how, x.dtype, "gamma")
     beta = _parameter(beta, how, x.dtype, "beta")
     x_hat, y, moments = core.forward(
-        _matrix(x, how), how.sets, eps, _row(gamma, how), _row(beta, how), centre=centre
+        _matrix(x, how), how.sets, eps, _flat(gamma), _flat(beta), centre=centre
     )
-    if how.sets.across and how.sets.width > 1:
-        moments = (moment[:, :: how.sets.width] for moment in moments)
     stats = [moment.reshape(how.stats_shape) for moment in moments]
     y = _array(y, how, x.shape).astype(dtype, copy=False)
     return y, _array(x_hat, how, x.shape), stats, gamma
@@ -247,14 +245,9 @@ def _backward(dy, cache, inv_std, centre=True):
         _matrix(cache.x_hat, how),
         _per_set(inv_std, how),
         how.sets,
-        _row(cache.gamma, how),
+        _flat(cache.gamma),
         centre=centre,
     )
-    if how.repeat > 1:
-        dgamma, dbeta = (
-            row.reshape(-1, how.repeat).sum(axis=1, dtype=float).astype(row.dtype)
-            for row in (dgamma, dbeta)
-        )
     dx = _array(dx, how, shape).astype(cache.dtype, copy=False)
     return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
@@ -274,19 +267,13 @@ def _array(matrix, how, shape):
     return ordered.transpose(np.argsort(how.order))
 
 
-def _row(parameter, how):
-    """Write gamma or beta out for every entry of a row of the matrix."""
-    if parameter is None:
-        return None
-    return np.repeat(parameter, how.repeat) if how.repeat > 1 else parameter.reshape(-1)
+def _flat(parameter):
+    return None if parameter is None else parameter.reshape(-1)
 
 
 def _per_set(inv_std, how):
-    """Shape one value per set so that it broadcasts over the matrix's sets."""
-    if not how.sets.across:
-        return inv_std.reshape(-1, 1)
-    inv_std = inv_std.reshape(1, -1)
-    return np.repeat(inv_std, how.sets.width, axis=1) if how.sets.width > 1 else inv_std
+    """Shape one value per set as the core has it."""
+    return inv_std.reshape(-1) if how.sets.across else inv_std.reshape(-1, 1)
 
 
 def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
@@ -431,15 +418,10 @@ def batch_norm_inference(
             f"running_var must be 0 or more, got {var.min()}; it is a variance, "
             f"not a logarithm or a difference"
         )
-    slope = (
-        core.inverse_root(var, eps)
-        if gamma is None
-        else gamma * core.inverse_root(var, eps)
-    )
-    y = _matrix(x, how) - _row(mean, how).astype(x.dtype)
-    y *= _row(slope, how).astype(x.dtype)
-    if beta is not None:
-        y += _row(beta, how).astype(x.dtype)
+    slope = core.inverse_root(var, eps)
+    slope = slope if gamma is None else slope * gamma
+    beta = np.zeros(1) if beta is None else beta
+    y = core.affine(_matrix(x, how), mean, slope, beta, how.sets)
     return _array(y, how, x.shape).astype(dtype, copy=False)
 
 

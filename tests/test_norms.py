@@ -338,6 +338,20 @@ def test_a_constant_in_many_blocks_becomes_exactly_zero(dtype):
     np.testing.assert_allclose(y[:, 1].std(), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("block_bytes", [1, 2**30])
+@pytest.mark.parametrize("norm", ["batch", "instance", "group"])
+def test_images_with_many_positions(norm, block_bytes, rng, monkeypatch):
+    monkeypatch.setattr(core, "BLOCK_BYTES", block_bytes)
+    shape = (3, 4, 12, 13)
+    assert shape[2] * shape[3] > core.LONG
+    options = {"num_groups": 2} if norm == "group" else {}
+    inputs = [3 + rng.normal(size=shape), *parameters(rng, norm, shape, options)]
+    inputs.append(rng.normal(size=shape))
+    expected = exact(norm, *inputs, options)
+    for a, b in zip(run(norm, inputs, options), expected, strict=True):
+        np.testing.assert_allclose(a, b.astype(float), rtol=1e-11, atol=1e-12)
+
+
 def test_zeros_stay_zeros_under_rms_norm_without_eps():
     y, cache = normlib.rms_norm(np.zeros((2, 3)), eps=0)
     np.testing.assert_array_equal(y, 0)
@@ -353,6 +367,7 @@ def test_blocks_change_nothing_but_rounding(case, dtype, rng, monkeypatch):
     whole = run(norm, inputs, options)
     monkeypatch.setattr(core, "BLOCK_BYTES", 1)
     monkeypatch.setattr(core, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(core, "LONG", 2)
     assert len(core.row_blocks(inputs[0])) == shape[0]
     tolerance = 1e-12 if dtype == np.float64 else 2e-5
     for a, b in zip(run(norm, inputs, options), whole, strict=True):
