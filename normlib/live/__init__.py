@@ -8,6 +8,7 @@ from normlib.live.style import lecture_mode
 
 # One module per notebook, named as the notebook; each lists its own FIGURES.
 TOPICS = (
+    "batch_norm_inference",
     "start_here",
     "rescale_or_standardize",
     "which_numbers_share_a_mean",
