@@ -462,13 +462,14 @@ class Correlations(LiveFigure):
     def draw(self, fig):
         """Draw the scatter with its two histograms, and the matrix."""
         ax = fig.add_axes((0.08, 0.15, 0.34, 0.60))
-        ax.set(xlim=(-4, 4), ylim=(-4, 4))
+        ticks = range(-4, 5, 2)
+        ax.set(xlim=(-4, 4), ylim=(-4, 4), xticks=ticks, yticks=ticks)
         ax.axhline(0, color=style.FAINT, zorder=0)
         ax.axvline(0, color=style.FAINT, zorder=0)
         (self.dots,) = ax.plot([], [], "o", ms=3.5, mew=0, alpha=0.6)
         self.names = [
             ax.text(0, -5.3, "", ha="center", va="center"),
-            ax.text(-4.9, 0, "", ha="center", va="center", rotation=90),
+            ax.text(-5.25, 0, "", ha="center", va="center", rotation=90),
         ]
         top = fig.add_axes((0.08, 0.765, 0.34, 0.13))
         top.set(xlim=(-4, 4), ylim=(0, 1.05))

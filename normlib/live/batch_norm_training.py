@@ -297,7 +297,7 @@ class Bias(LiveFigure):
         ax = fig.add_axes((0.58, 0.15, 0.40, 0.71))
         ax.set(xlim=(-0.7, UNITS - 0.3), ylim=(-0.65, 0.65), xlabel="unit")
         ax.set_xticks(range(0, UNITS, 5))
-        ax.set_title("gradient of the loss for each bias")
+        ax.set_title("gradient of each bias")
         ax.axhline(0, color="#888888", lw=0.8)
         self.bars = ax.add_collection(
             LineCollection([], colors=style.AFTER, linewidths=4)
