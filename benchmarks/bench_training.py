@@ -3,15 +3,18 @@
 64-100-100-100-10, sigmoid, batches of 60 digits, float32. The two take turns,
 so that both meet the same load of the machine; the median of the turns counts.
 
-    python benchmarks/bench_training.py
+    python -m benchmarks training
 """
 
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
 
 from normlib.datasets import digits_split
-from normlib.network import mlp, stack
+from normlib.network import mlp
 from normlib.training import collect, fit
 
 try:
@@ -21,7 +24,7 @@ except ImportError:
 
 SIZES = [64, 100, 100, 100, 10]
 STEPS = 300
-ROUNDS = 15
+ROUNDS = 7
 
 
 def train_numpy(norm, digits):
@@ -70,45 +73,11 @@ def train_torch(norm, digits):
     return time.perf_counter() - start
 
 
-def train_map(norm, digits, depths=(2, 5, 10, 20), steps=100):
-    """Return the seconds of a map of 4 depths x 4 learning rates."""
-    rates = np.array([0.01, 0.1, 1, 10])
-    start = time.perf_counter()
-    for depth in depths:
-        rng = np.random.default_rng(0)
-        net = mlp(
-            [64] + [32] * depth + [10],
-            activation="sigmoid",
-            norm=norm,
-            init="glorot",
-            rng=rng,
-            dtype=np.float32,
-        )
-        many = stack([net] * len(rates))
-        collect(
-            fit(
-                many,
-                digits.x_train,
-                digits.y_train,
-                lr=rates,
-                batch_size=64,
-                steps=steps,
-                rng=rng,
-            )
-        )
-    return time.perf_counter() - start
-
-
-def main():
-    """Print the tables."""
+def table():
+    """Print one table, for the number of threads of this process."""
     digits = digits_split(np.random.default_rng(0), True, np.float32)
-    if torch is not None:
-        threads = torch.get_num_threads()
-        print(f"PyTorch {torch.__version__}, {threads} threads; OMP_NUM_THREADS rules")
-    else:
-        print("PyTorch is not installed: its columns are empty")
-    print(f"{STEPS} steps of 64-100-100-100-10, sigmoid, batch 60, float32")
-    print("norm     normlib s  steps/s   PyTorch s  steps/s   normlib/PyTorch speed")
+    threads = os.environ["OMP_NUM_THREADS"]
+    print(f"{threads} thread(s)  normlib s  steps/s   PyTorch s  steps/s   normlib is")
     for norm in (None, "batch", "layer"):
         ours, theirs = [], []
         for _ in range(ROUNDS):
@@ -116,16 +85,25 @@ def main():
             if torch is not None:
                 theirs.append(train_torch(norm, digits))
         own = np.median(ours)
-        row = f"{norm or 'none':8s} {own:9.3f} {STEPS / own:8.0f}"
+        row = f"{norm or 'none':11s} {own:9.3f} {STEPS / own:8.0f}"
         if torch is not None:
             other = np.median(theirs)
-            row += f"   {other:9.3f} {STEPS / other:8.0f}   {other / own:6.2f}"
-        print(row)
-    seconds = [train_map(norm, digits) for norm in (None, "batch", "layer")]
-    parts = " + ".join(f"{s:.2f}" for s in seconds)
-    print(
-        f"4 depths x 4 rates x 3 norms, 100 steps each: {parts} = {sum(seconds):.2f} s"
-    )
+            row += (
+                f"   {other:9.3f} {STEPS / other:8.0f}   {other / own:5.2f} x as fast"
+            )
+        print(row, flush=True)
+
+
+def main():
+    """Print the tables for 1 and 2 threads, each in a process of its own."""
+    version = "is not installed" if torch is None else torch.__version__
+    print(f"{STEPS} steps of 64-100-100-100-10, sigmoid, batch 60, float32, median of")
+    print(f"{ROUNDS} turns; PyTorch {version}", flush=True)
+    code = "from benchmarks.bench_training import table; table()"
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, threads)
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 if __name__ == "__main__":

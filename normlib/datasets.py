@@ -4,6 +4,7 @@ Everything is read from the package or drawn from the ``rng`` that is passed in;
 nothing is downloaded.
 """
 
+from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
@@ -87,11 +88,15 @@ def load_digits(dtype=np.float64):
     >>> x.shape, float(x.max()), labels[:4].tolist()
     ((1797, 64), 1.0, [0, 1, 2, 3])
     """
+    pixels, labels = _stored_digits()
+    return pixels.astype(dtype) / np.asarray(16, dtype=dtype), labels.astype(np.intp)
+
+
+@lru_cache(maxsize=1)
+def _stored_digits():
     source = resources.files("normlib") / "data" / "digits.npz"
     with source.open("rb") as file, np.load(file) as stored:
-        x = stored["pixels"].astype(dtype) / np.asarray(16, dtype=dtype)
-        labels = stored["labels"].astype(np.intp)
-    return x, labels
+        return stored["pixels"], stored["labels"]
 
 
 def digits_split(rng, standardized=False, dtype=np.float64):
