@@ -54,7 +54,7 @@ class Paths(LiveFigure):
         for names in self.ways:
             start, end = np.array([places[name] for name in names], dtype=float)
             gap = 0.36 * (end - start) / np.hypot(*(end - start))
-            arrows.append(_arrow(start + gap, end - gap))
+            arrows.append(_arrow(start + gap, end - gap, size=0.2))
         shafts, heads = zip(*arrows, strict=True)
         self.arrows[0].set_segments(shafts)
         self.arrows[1].set_verts(heads)
@@ -67,7 +67,7 @@ class Paths(LiveFigure):
         ax.add_collection(self.bars)
         (self.truth,) = ax.plot([], [], "D", ms=9, mfc="white", mec=style.INK, mew=1.6)
         ax.text(-0.5, -3.3, "bars: your paths", color=style.AFTER, weight="bold")
-        ax.text(3.6, -3.3, "diamonds: central differences")
+        ax.text(7.5, -3.3, "diamonds: measured", ha="right")
         return [*self.arrows, self.bars, self.truth, self.title]
 
     def move(self, mean, var, upstream, seed):
@@ -202,7 +202,7 @@ class Projection(LiveFigure):
         self._set_arrows(d, dx)
         self._set_bars(1, parts)
         kept = int((np.abs(parts) > 1e-4).sum())
-        self.title.set_text(f"dx keeps {kept} of 3 directions")
+        self.title.set_text(f"dx keeps {kept} of 3")
         start = "Your dx" if self.function else "dx"
         off = []
         if abs(parts[0]) > 1e-4:
@@ -213,7 +213,8 @@ class Projection(LiveFigure):
         return (
             f"d has {ones:z.2f} along (1, 1, 1), {radial:z.2f} along x_hat and "
             f"{across:z.2f} along the rest. {start} has {parts[0]:z.2f}, "
-            f"{parts[1]:z.2f} and {parts[2]:z.2f}{tail}."
+            f"{parts[1]:z.2f} and {parts[2]:z.2f}{tail}. The view is turned by {view} "
+            "degrees."
         )
 
     def _backward(self, d, x):
@@ -461,7 +462,7 @@ class Equilibrium(LiveFigure):
         """Return the controls: learning rate, weight decay, factor at the start."""
         return {
             "lr": controls.steps("learning rate", [0.2, 0.4], 0.2),
-            "weight_decay": controls.steps("weight decay", [0.02, 0.04, 0.08], 0.04),
+            "weight_decay": controls.steps("weight decay", [0.02, 0.04, 0.08], 0.02),
             "start": controls.steps("initial weights times", [0.3, 1.0, 3.0], 1.0),
         }
 
@@ -509,9 +510,9 @@ class Equilibrium(LiveFigure):
         self.artists[1].set_data([0, STEPS], [predicted] * 2)
         return (
             f"lr {lr:g}, weight decay {weight_decay:g}, start times {start:g}: over "
-            f"the last {STEPS // 2} steps the length is {norms.mean():.2f} (predicted "
-            f"{predicted:.2f}) and a step turns W by {np.rad2deg(turned):.2f} "
-            f"degrees (predicted {np.rad2deg(angle):.2f})."
+            f"the last {STEPS // 2} steps the length is {norms.mean():.1f} (predicted "
+            f"{predicted:.1f}) and a step turns W by {np.rad2deg(turned):.1f} degrees "
+            f"(predicted {np.rad2deg(angle):.1f})."
         )
 
     def _set_curves(self, records):
