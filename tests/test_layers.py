@@ -357,6 +357,8 @@ def test_state_is_put_back_exactly(rng):
     net.train().forward(x)
     net.load(state)
     np.testing.assert_array_equal(net.forward(x), expected)
+    for name in buffers:
+        np.testing.assert_array_equal(norm.buffers[name], buffers[name])
 
 
 @pytest.mark.parametrize(
