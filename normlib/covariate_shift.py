@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, integer, number
-from normlib.datasets import digits_split, linear_teacher
+from normlib.datasets import linear_teacher
+from normlib.digits_network import digits_network
 from normlib.iterates import iterates
 from normlib.layers import Linear
 from normlib.losses import half_squared_error, softmax_cross_entropy
@@ -324,11 +325,10 @@ def digits_shift(
     (3,)
     """
     choice("activation", activation, ("relu", "tanh", "sigmoid"))
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    init = "he" if activation != "tanh" else "lecun"
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, init=init, rng=rng)
+    init = "lecun" if activation == "tanh" else "he"
+    net, digits, rng = digits_network(
+        seed, norm, activation=activation, depth=depth, width=width, init=init
+    )
     return shift_while_training(
         net,
         digits.x_train,

@@ -11,10 +11,9 @@ import numpy as np
 
 from normlib._arguments import choice, integer
 from normlib.covariate_shift import internal_covariate_shift
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.iterates import iterates
 from normlib.layers import Linear
-from normlib.network import mlp
 
 
 class BatchRecord(NamedTuple):
@@ -82,10 +81,9 @@ def frozen_weights(
     [0.0, 0.0, 0.0]
     """
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, rng=rng)
+    net, digits, rng = digits_network(
+        seed, norm, activation=activation, depth=depth, width=width
+    )
     loop = iterates(
         net,
         digits.x_train,

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, integer
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.iterates import iterates
-from normlib.network import mlp
 from normlib.training import evaluate
 
 PERCENTILES = (15, 50, 85)
@@ -59,6 +58,7 @@ def last_hidden_input(net, x):
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = mlp([2, 5, 3], norm="batch", activation="sigmoid")
     >>> last_hidden_input(net, np.eye(2)).shape
     (2, 5)
@@ -136,10 +136,16 @@ def figure_one(
     """
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
     integer("every", every)
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, dtype=dtype)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, init=init, rng=rng, dtype=dtype)
+    net, digits, rng = digits_network(
+        seed,
+        norm,
+        activation=activation,
+        depth=depth,
+        width=width,
+        standardized=False,
+        init=init,
+        dtype=dtype,
+    )
     loop = iterates(
         net,
         digits.x_train,

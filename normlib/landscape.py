@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import float_array, integer
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.iterates import iterates
 from normlib.losses import softmax_cross_entropy
-from normlib.network import mlp
 from normlib.training import loss_and_gradient
 
 MULTIPLES = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
@@ -41,7 +40,7 @@ class Walk(NamedTuple):
     lengths : ndarray of shape (S,)
         Step sizes eta: the point reached is ``params - eta * gradient``.
     losses : ndarray of shape (S,)
-        Loss there, on the same batch.
+        Loss there, on the same batch; infinity where it overflows.
     changes : ndarray of shape (S,)
         l2 norm of the difference of the gradient there and at the start.
     betas : ndarray of shape (S,)
@@ -132,6 +131,7 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = mlp([2, 4, 2])
     >>> walk = walk_along_gradient(net, np.eye(2), np.array([0, 1]), [1e-4, 0.1])
     >>> bool(abs(walk.predictiveness[0] - 1) < 1e-3)  # a short step keeps the promise
@@ -166,10 +166,13 @@ def _measure(start, gradient, lengths, losses, gradients):
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         norm = np.linalg.norm(gradient)
         changes = np.linalg.norm(gradients - gradient, axis=1)
+        # Where the network overflows there is no number, but no smoothness either.
+        changes[np.isnan(changes)] = np.inf
         distance = lengths * norm
         # A gradient of zero leads nowhere: no change, and no promise to keep.
         betas = changes / distance if norm > 0 else np.zeros_like(changes)
         cosines = gradients @ gradient / (np.linalg.norm(gradients, axis=1) * norm)
+        losses = np.where(np.isnan(losses), np.inf, losses)
         promise = (start - losses) / (distance * norm)
     return Walk(lengths, losses, changes, betas, promise, cosines)
 
@@ -231,7 +234,15 @@ def along_the_gradient(
     """
     every = integer("every", every)
     lengths = _check_lengths(lr * np.asarray(multiples, dtype=np.float64))
-    net, digits, rng = _digits_network(norm, activation, init, gain, depth, width, seed)
+    net, digits, rng = digits_network(
+        seed,
+        norm,
+        activation=activation,
+        depth=depth,
+        width=width,
+        init=init,
+        gain=gain,
+    )
     loop = iterates(
         net,
         digits.x_train,
@@ -242,14 +253,6 @@ def along_the_gradient(
         rng=rng,
     )
     return _watch_walks(net, loop, lengths, every)
-
-
-def _digits_network(norm, activation, init, gain, depth, width, seed):
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, init=init, gain=gain, rng=rng)
-    return net, digits, rng
 
 
 def _watch_walks(net, loop, lengths, every):
@@ -321,14 +324,17 @@ def smoothness(history, *, since=0):
             f"history has no walk since step {since}; its last step is "
             f"{history.step[-1]}: {history.reason or 'take a smaller since'}"
         )
+    losses, changes = history.losses[walked], history.changes[walked]
     betas = history.betas[walked].max(axis=1)
-    ranges = np.ptp(history.losses[walked], axis=1)
-    return Smoothness(
-        float(ranges.mean()),
-        float(np.median(ranges)),
-        float(history.changes[walked].max(axis=1).mean()),
-        float(betas.mean()),
-        float(betas.max()),
-        np.median(history.predictiveness[walked], axis=0),
-        np.median(history.cosines[walked], axis=0),
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = np.ptp(losses, axis=1)
+        ranges[np.isnan(ranges)] = np.inf  # all of a walk off the scale
+        return Smoothness(
+            float(ranges.mean()),
+            float(np.median(ranges)),
+            float(changes.max(axis=1).mean()),
+            float(betas.mean()),
+            float(betas.max()),
+            np.median(history.predictiveness[walked], axis=0),
+            np.median(history.cosines[walked], axis=0),
+        )

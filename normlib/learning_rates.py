@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import float_array, integer, number
-from normlib.datasets import digits_split
-from normlib.network import mlp, stack
+from normlib.digits_network import digits_network
+from normlib.network import stack
 from normlib.training import LOSS_LIMIT, evaluate, fit
 
 RATES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
@@ -88,10 +88,9 @@ def train_at_rates(
     """
     rates = float_array("rates", np.asarray(rates, dtype=np.float64), ndim=1)
     integer("test_every", test_every)
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True, dtype=dtype)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, rng=rng, dtype=dtype)
+    net, digits, rng = digits_network(
+        seed, norm, activation=activation, depth=depth, width=width, dtype=dtype
+    )
     many = stack([net] * len(rates))
     loop = fit(
         many,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, float_array, integer, number
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.iterates import iterates
-from normlib.network import Network, mlp
+from normlib.network import Network
 from normlib.norm_layers import Norm
 from normlib.training import accuracy
 
@@ -242,10 +242,9 @@ def train_with_lp(
     """
     integer("every", every)
     choice("activation", activation, ("sigmoid", "relu", "tanh"))
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, rng=rng)
+    net, digits, rng = digits_network(
+        seed, activation=activation, depth=depth, width=width
+    )
     if order is not None:
         net = _with_lp(net, order, width)
     x, labels = digits.x_train, digits.y_train

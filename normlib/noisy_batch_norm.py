@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, integer
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.input_drift import last_hidden_input
 from normlib.iterates import iterates
 from normlib.layers import Layer
-from normlib.network import Network, mlp
+from normlib.network import Network
 from normlib.training import evaluate
 
 
@@ -135,6 +135,7 @@ def with_noise(net, rng, constants=None):
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = with_noise(mlp([2, 3, 2], norm="batch"), np.random.default_rng(0))
     >>> [type(layer).__name__ for layer in net.layers]
     ['Linear', 'BatchNorm', 'Noise', 'ReLU', 'Linear']
@@ -239,10 +240,9 @@ def noisy_run(
     """
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
     integer("test_every", test_every)
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, rng=rng)
+    net, digits, rng = digits_network(
+        seed, norm, activation=activation, depth=depth, width=width
+    )
     if noise:
         net = with_noise(net, np.random.default_rng([seed, 1]), constants)
     loop = iterates(

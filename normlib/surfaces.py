@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, float_array, integer
-from normlib.datasets import digits_split
+from normlib.digits_network import digits_network
 from normlib.layers import Linear
 from normlib.losses import softmax_cross_entropy
-from normlib.network import Network, mlp, stack
+from normlib.network import Network, stack
 from normlib.training import fit
 
 
@@ -69,6 +69,7 @@ def random_direction(net, rng, kind="filter"):
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = mlp([2, 3], init="he")
     >>> d = random_direction(net, np.random.default_rng(0))
     >>> lengths = np.linalg.norm(d[:6].reshape(2, 3), axis=0)
@@ -124,6 +125,7 @@ def loss_surface(
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = mlp([2, 3, 2], norm="batch")
     >>> rng = np.random.default_rng(0)
     >>> first, second = random_direction(net, rng), random_direction(net, rng)
@@ -181,6 +183,7 @@ def scale_weights(net, factor):
 
     Examples
     --------
+    >>> from normlib.network import mlp
     >>> net = mlp([2, 4, 2], norm="batch", eps=0.0)
     >>> x = np.random.default_rng(0).standard_normal((5, 2))
     >>> before = net.forward(x)
@@ -234,10 +237,9 @@ def trained_network(
     digits : Digits
         The data it was trained on.
     """
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    sizes = [64, *[width] * integer("depth", depth), 10]
-    net = mlp(sizes, activation=activation, norm=norm, eps=eps, rng=rng)
+    net, digits, rng = digits_network(
+        seed, norm, activation=activation, depth=depth, width=width, eps=eps
+    )
     x, labels = digits.x_train, digits.y_train
     for _ in fit(net, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
         pass

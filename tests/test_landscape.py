@@ -7,6 +7,7 @@ from normlib.iterates import gather
 from normlib.landscape import (
     CASES,
     Smoothness,
+    WalkRecord,
     along_the_gradient,
     smoothness,
     walk_along_gradient,
@@ -121,6 +122,28 @@ def test_a_diverging_run_stops_with_its_history():
     assert smoothness(history).predictiveness.shape == (8,)
     with pytest.raises(ValueError, match="no walk since step 50"):
         smoothness(history, since=50)
+
+
+def test_a_record_without_a_walk_does_not_count():
+    records = list(along_the_gradient("batch", steps=10, width=8))
+    nothing = np.full(8, np.nan)
+    last = records[-1]._replace(
+        gradient_norm=np.nan, losses=nothing, changes=nothing, betas=nothing
+    )
+    expected = smoothness(gather(records))
+    for one, other in zip(smoothness(gather([*records, last])), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_walk_off_the_scale_is_infinite_and_warns_of_nothing():
+    net = mlp([2, 30, 30, 2])
+    walk = walk_along_gradient(net, np.eye(2), np.array([0, 1]), [1e-3, 1e200])
+    assert np.isfinite([walk.losses[0], walk.changes[0]]).all()
+    assert np.isinf([walk.losses[1], walk.changes[1], walk.betas[1]]).all()
+    assert walk.predictiveness[1] == -np.inf
+    far = walk_along_gradient(net, np.eye(2), np.array([0, 1]), [1e200, 2e200])
+    off = smoothness(gather([WalkRecord(0, 1.0, 1.0, *far)]))
+    assert off.loss_range == off.median_loss_range == off.gradient_change == np.inf
 
 
 @pytest.mark.parametrize("lengths", [[0.0], [-0.1, 0.1], [np.nan], []])

@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
+from gradient_checks import assert_gradients
 
-from normlib.lp_norms import ORDERS, lp_batch_norm, lp_batch_norm_backward
+from normlib.iterates import gather
+from normlib.layers import Linear, Tanh
+from normlib.lp_norms import (
+    ORDERS,
+    LpBatchNorm,
+    lp_batch_norm,
+    lp_batch_norm_backward,
+    train_with_lp,
+)
+from normlib.network import Network
 from normlib.norms import batch_norm, batch_norm_backward
 
 SEEDS = (0, 1, 2)
+FRESH = (701, 702, 703)
 
 
 def central_difference(function, x, dy, step=1e-6):
@@ -81,3 +92,37 @@ def test_constant_unit_gives_zero_and_no_warning(order):
 def test_bad_input_is_named(x, order, message):
     with pytest.raises(ValueError, match=message):
         lp_batch_norm(x, order)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_layer_has_the_right_gradients_and_lets_nan_pass(order):
+    rng = np.random.default_rng(0)
+    net = Network([Linear(3, 4, rng=rng), LpBatchNorm(4, order), Tanh(), Linear(4, 2)])
+    net.params += 0.3 * rng.standard_normal(net.params.shape)
+    assert_gradients(net, rng.standard_normal((9, 3)), rng)
+    assert np.isnan(net.forward(np.full((5, 3), np.nan))).all()
+
+
+def test_a_diverging_run_stops_with_its_history():
+    settings = {"activation": "relu", "lr": 100.0, "steps": 50, "every": 1}
+    history = gather(train_with_lp(None, **settings))
+    assert "diverged" in history.reason
+    assert len(history.step) < 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("activation", "depth"), [("sigmoid", 5), ("relu", 8)])
+def test_every_order_trains_and_no_norm_does_not(activation, depth):
+    def last(order):
+        settings = {"activation": activation, "depth": depth, "every": 300}
+        runs = [
+            gather(train_with_lp(order, seed=s, **settings)) for s in (701, 702, 703)
+        ]
+        return np.mean([(run.accuracy[-1], run.loss[-1]) for run in runs], axis=0)
+
+    none, l1, l2, largest = (last(order) for order in (None, *ORDERS))
+    assert none[0] < 0.8
+    assert min(l1[0], l2[0]) > 0.97
+    assert largest[0] > 0.94
+    if activation == "sigmoid":
+        assert l1[1] < l2[1] < largest[1]
