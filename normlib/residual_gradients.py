@@ -112,7 +112,7 @@ def residual_profile(
         labels = rng.integers(64, size=tokens)
         _, dout = softmax_cross_entropy(net.forward(x, record=True), labels)
         net.backward(dout)
-        writers = [_branch(block)[2] for block in net.layers[:depth]]
+        writers = [block.branch[-1] for block in net.layers[:depth]]
         gradient.append([np.linalg.norm(w.grads["weight"]) for w in writers])
         stream.append([(h * h).mean() for h in net.outputs[:depth]])
     blocks = np.arange(1, depth + 1)
@@ -182,10 +182,6 @@ def _stack(depth, position, norm, width, rng):
     ]
     last = [make_norm()] if position == "pre" and norm is not None else []
     return Network(blocks + last + [linear(64)])
-
-
-def _branch(block):
-    return [layer for layer in block.children if isinstance(layer, (Linear, ReLU))]
 
 
 def _predict(blocks, position, norm):

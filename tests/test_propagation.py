@@ -17,6 +17,7 @@ from normlib import (
     trainability,
 )
 from normlib.jacobians import jacobian_products
+from normlib.losses import softmax_cross_entropy
 from normlib.network import mlp
 
 SEEDS = (101, 202, 303)
@@ -436,6 +437,28 @@ def test_first_block_of_a_pre_norm_stack_is_not_starved():
         for L in (4, 16)
     }
     assert abs(first[16] / first[4] - 1) < 0.3
+
+
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_residual_gradient_is_that_of_the_writing_weight(position):
+    found = residual_gradients.residual_profile(
+        2, position, width=5, tokens=4, networks=1, rng=8
+    )
+    rng = np.random.default_rng(8)
+    net = residual_gradients._stack(2, position, "layer", 5, rng)
+    x, labels = rng.standard_normal((4, 5)), rng.integers(64, size=4)
+    for block, gradient in zip(net.layers[:2], found.gradient[0], strict=True):
+        maps = [part for part in block.children if "weight" in part.params]
+        weight = maps[-1].params["weight"]  # the map after the activation
+        numeric = np.empty_like(weight)
+        for index in np.ndindex(weight.shape):
+            kept, losses = weight[index], []
+            for sign in (1, -1):
+                weight[index] = kept + sign * 1e-6
+                losses.append(softmax_cross_entropy(net.forward(x), labels)[0])
+            weight[index] = kept
+            numeric[index] = (losses[0] - losses[1]) / 2e-6
+        assert np.isclose(gradient, np.linalg.norm(numeric), rtol=1e-5)
 
 
 # --- n: recurrent networks -------------------------------------------------
