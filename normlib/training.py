@@ -241,12 +241,13 @@ def _check_data(net, x, targets):
             f"targets must have one entry per case: x has {x.shape[0]} rows, "
             f"targets {len(targets)}"
         )
-    if not np.isfinite(x).all():
-        bad = int((~np.isfinite(x)).sum())
-        raise ValueError(
-            f"x must be finite, got {bad} entries that are NaN or infinite; "
-            "remove those cases first"
-        )
+    for name, values in (("x", x), ("targets", np.asarray(targets))):
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        if bad:
+            raise ValueError(
+                f"{name} must be finite, got {bad} entries that are NaN or infinite; "
+                "remove those cases first"
+            )
     return x
 
 

@@ -389,6 +389,11 @@ def spoiled(value):
         ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 logits"),
         ({"targets": np.zeros((60, 2), int)}, ValueError, "labels must have shape"),
         (
+            {"loss": half_squared_error, "targets": np.full((60, 2), np.nan)},
+            ValueError,
+            "targets must be finite, got 120 entries",
+        ),
+        (
             {"loss": half_squared_error, "targets": np.zeros((60, 3))},
             ValueError,
             "targets must have shape",
