@@ -146,12 +146,13 @@ def _weight_slices(net, layers):
 
 
 def _compare(before, after, parts):
-    distance = [np.linalg.norm(before[p] - after[p]) for p in parts]
-    lengths = [np.linalg.norm(before[p]) * np.linalg.norm(after[p]) for p in parts]
-    inner = [before[p] @ after[p] for p in parts]
-    nan = [np.nan] * len(parts)
-    cosine = np.divide(inner, lengths, out=np.array(nan), where=np.array(lengths) > 0)
-    return Shift(np.array(distance), cosine)
+    nan = np.full(len(parts), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = np.array([np.linalg.norm(before[p] - after[p]) for p in parts])
+        inner = np.array([before[p] @ after[p] for p in parts])
+        lengths = [np.linalg.norm(before[p]) * np.linalg.norm(after[p]) for p in parts]
+        cosine = np.divide(inner, lengths, out=nan, where=np.array(lengths) > 0)
+    return Shift(distance, cosine)
 
 
 def shift_while_training(

@@ -136,6 +136,12 @@ def test_a_diverging_run_stops_with_its_history():
     assert len(history.step) < 50
 
 
+def test_a_step_off_the_scale_warns_of_nothing():
+    shift = next(deep_linear_shift(lr=1e8, steps=1))
+    assert np.isinf(shift.distance[1:]).all()
+    assert np.isnan(shift.cosine).any()
+
+
 # --- what the experiments show ----------------------------------------------
 
 
