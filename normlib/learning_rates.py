@@ -80,7 +80,7 @@ def train_at_rates(
 
     References
     ----------
-    Bjorck, Gomes, Selman, Weinberger (2018), arXiv:1806.02375, section 3.
+    Bjorck, Gomes, Selman, Weinberger (2018), arXiv:1806.02375.
 
     Examples
     --------

@@ -80,8 +80,8 @@ def hessian_vector_product(
 
     References
     ----------
-    Pearlmutter (1994), Fast exact multiplication by the Hessian, section 2, compares
-    such differences with the exact product.
+    Pearlmutter (1994), Fast exact multiplication by the Hessian, Neural Computation
+    6, 147-160: the exact product, which needs a second backward pass of its own.
 
     Examples
     --------
