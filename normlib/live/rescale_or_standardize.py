@@ -122,6 +122,7 @@ class Rescaling(LiveFigure):
 
     def move(self, data, scaling, strength):
         """Rescale one column and draw it twice."""
+        self.controls["strength"].disabled = data != "outlier"
         x = DATA[data](np.random.default_rng(1), strength)
         y = SCALINGS[scaling](x)
         for k, (values, floor) in enumerate(((x, 1.55), (y, 0.0))):
