@@ -231,12 +231,21 @@ def shown(figure):
     raise AssertionError("a figure's picture cannot be read")
 
 
-def wait_for_change(figure, before, seconds, parts=(0, 1)):
-    """Return whether picture and sentence (or one of the `parts`) change in time."""
+def wait_for_change(figure, before, seconds):
+    """Return whether both picture and sentence differ from `before` in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         now = shown(figure)
-        if all(now[part] != before[part] for part in parts):
+        if now[0] != before[0] and now[1] != before[1]:
             return True
         time.sleep(0.03)
     return False
+
+
+def wait_until_still(figure, still=0.5):
+    """Return when picture and sentence have not changed for `still` seconds."""
+    last, since = shown(figure), time.monotonic()
+    while time.monotonic() - since < still:
+        time.sleep(0.05)
+        if (now := shown(figure)) != last:
+            last, since = now, time.monotonic()
