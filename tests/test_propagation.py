@@ -499,6 +499,7 @@ def test_recurrent_gradient_is_that_of_differences():
         _, caches = recurrent_scale._forward(inputs, weight, norm, "tanh")
         last = rng.standard_normal((2, 4))
         lengths = recurrent_scale._backward(last, caches, weight, "tanh")
+        assert lengths.shape == (3,)  # one per state, none for the start
         assert np.isclose(lengths[-1], np.linalg.norm(last))
 
         def loss(state, norm=norm, last=last):
