@@ -15,6 +15,8 @@ TOPICS = (
     "gradients",
     "hypersphere",
     "batch_norm_training",
+    "vanishing_exploding",
+    "loss_landscape",
 )
 
 __all__ = [
