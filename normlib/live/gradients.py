@@ -319,7 +319,7 @@ class Constants(LiveFigure):
         ):
             row.set_data(values, np.full(self.n, y))
         self.arrow.set_data([0, bias[step]], [1.62, 1.62])
-        self.place.set_text(f"after {step} steps: b = {bias[step]:z.2f}")
+        self.place.set_text(f"after {step} steps of {lr:.2f}: b = {bias[step]:z.2f}")
         for k, curve in enumerate((bias, run.loss)):
             self.curves[k].set_data(np.arange(step + 1), curve[: step + 1])
             self.dots[k].set_data([step], [curve[step]])
