@@ -14,7 +14,8 @@ from normlib import (
 from normlib.axes import count_sets, index_sets, parameter_shape
 from normlib.datasets import load_digits
 from normlib.live import controls, cube, style
-from normlib.live.figure import LiveFigure, ReaderError, call_reader
+from normlib.live.figure import LiveFigure
+from normlib.live.reader import reader_array
 
 TABLE_NORMS = {"batch": batch_norm, "layer": layer_norm, "rms": rms_norm}
 
@@ -173,25 +174,7 @@ class NormTable(LiveFigure):
         return y, listeners(self._yours, x, picked), style.AFTER
 
     def _yours(self, x):
-        y = call_reader(self.function, x.copy())
-        if y is ...:
-            raise ReaderError(
-                "your function still returns the ... of the stub; write it and run "
-                "its cell and this one again."
-            )
-        y = y[0] if isinstance(y, tuple) else y
-        if np.shape(y) != x.shape:
-            raise ReaderError(
-                f"your function returned {_what(y)}, but it needs an array of the "
-                f"shape of x, {x.shape}."
-            )
-        y = np.asarray(y, dtype=float)
-        if not np.isfinite(y).all():
-            raise ReaderError(
-                f"your function returned {np.sum(~np.isfinite(y))} numbers that are "
-                "NaN or infinite; is a standard deviation 0?"
-            )
-        return y
+        return reader_array(self.function, x, shape=x.shape)
 
     def _mark(self, members, picked, color):
         cells = [_cell(n, d) for n, d in np.argwhere(members)]
@@ -469,12 +452,6 @@ def _cell(n, d):
         (d + 0.5, n + 0.5),
         (d - 0.5, n + 0.5),
     ]
-
-
-def _what(y):
-    if y is None:
-        return "None (is the return missing?)"
-    return f"shape {np.shape(y)}"
 
 
 FIGURES = {"table": NormTable, "cube": NormCube, "feature_maps": FeatureMaps}

@@ -1,0 +1,102 @@
+"""What the figures of notebooks 00 and 02 show, against computations of their own."""
+
+import numpy as np
+import pytest
+
+from normlib import batch_norm, layer_norm
+from normlib.axes import count_sets
+from normlib.live import which_numbers_share_a_mean as topic
+
+
+@pytest.mark.parametrize(
+    ("norm", "expected"), [("batch", "column"), ("layer", "row"), ("rms", "row")]
+)
+def test_outlined_cells_are_those_that_respond_to_the_picked_one(norm, expected):
+    """The index set of the picture is the set that the maths really shares."""
+    figure = topic.NormTable()
+    figure.set(norm=norm, sample=1, feature=3)
+    x = topic.digits_table()
+    measured = topic.listeners(lambda a: topic.TABLE_NORMS[norm](a)[0], x, (1, 3))
+    if norm == "rms":
+        measured[1] |= x[1] == 0  # a zero stays zero, though its divisor moved
+    outline, _ = figure.outlines[0]
+    assert len(outline.get_paths()) == measured.sum()
+    rows, columns = np.nonzero(measured)
+    assert set(columns if expected == "column" else rows) == {
+        3 if expected == "column" else 1
+    }
+
+
+def test_the_readers_function_drives_the_table():
+    figure = topic.NormTable(lambda x: layer_norm(x)[0])
+    assert figure.sentence.startswith("Your function: ")
+    assert "5 of 30 results depend on it" in figure.sentence
+    whole = topic.NormTable(lambda x: (x - x.mean()) / x.std())
+    assert "30 of 30 results depend on it" in whole.sentence
+    same = topic.NormTable(lambda x: x)
+    assert "1 of 30 results depend on it" in same.sentence
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: ..., "still returns the ..."),
+        (lambda x: None, "returned None"),
+        (lambda x: x[0], "returned shape (5,)"),
+        (lambda x: x / 0 * np.nan, "NaN"),
+        (lambda x: undefined_name, "NameError"),  # noqa: F821
+    ],
+)
+def test_a_function_that_fails_is_told_why_and_the_table_stays(function, words):
+    with np.errstate(all="ignore"):
+        figure = topic.NormTable(function)
+    assert figure.sentence.startswith("Not drawn: your ")
+    assert words in figure.sentence
+    figure.set(norm="batch")
+    assert figure.sentence.startswith("Batch norm")
+
+
+def test_the_sentence_has_the_numbers_of_the_table():
+    figure = topic.NormTable()
+    figure.set(norm="batch", sample=0, feature=4, change=5)
+    x = topic.digits_table()
+    x[0, 4] += 5
+    column = x[:, 4]
+    assert f"becomes {batch_norm(x)[0][0, 4]:.2f}" in figure.sentence
+    assert f"mean {column.mean():.2f}" in figure.sentence
+    assert f"deviation {column.std():.2f}" in figure.sentence
+
+
+@pytest.mark.parametrize("reading", topic.CUBE_NORMS)
+def test_the_bars_of_the_cube_are_the_counts(reading):
+    figure = topic.NormCube()
+    figure.set(norm=reading, num_groups=3)
+    norm, options = topic._options(reading, 3)
+    at = list(topic.CUBE_NORMS).index(reading)
+    expected = count_sets(norm, figure.shape, **options)
+    assert figure.rectangles[at].get_width() == expected
+    assert figure.counts[at].get_text() == str(expected)
+
+
+def test_groups_that_do_not_divide_are_refused_and_stay_set():
+    figure = topic.NormCube()
+    before = figure.png
+    figure.set(num_groups=4)
+    assert "4 groups do not divide 6 channels" in figure.sentence
+    assert figure.controls["num_groups"].value == 4
+    assert figure.png == before
+
+
+@pytest.mark.parametrize(
+    ("norm", "own", "others"),
+    [("instance", 0, 0), ("layer (C, H, W)", 0, 0), ("batch", 1, 1), ("none", 1, 0)],
+)
+def test_a_brighter_digit_reaches_whom_the_norm_lets_it(norm, own, others):
+    """A factor on one digit: who changes, by the norm."""
+    figure = topic.FeatureMaps()
+    figure.set(norm=norm, gain=3.0)
+    x = figure.x.copy()
+    x[5] *= 3.0
+    change = np.abs(topic.MAP_NORMS[norm](x) - topic.MAP_NORMS[norm](figure.x))
+    assert (change[5].max() > 0.05) == bool(own)
+    assert (np.delete(change, 5, axis=0).max() > 1e-9) == bool(others)
