@@ -38,7 +38,10 @@ import numpy as np
 BLOCK_BYTES = 2**18
 
 #: Rows added up in one go; the rounding of a sum grows with the number of its terms.
-ROWS_AT_ONCE = 128
+ROWS_AT_ONCE = 256
+
+#: An eps below this is as good as none in float32.
+TINY_EPS = 1e-30
 
 #: Neighbours with one value for which numpy's inner loop is long enough to be quick.
 LONG = 128
@@ -121,15 +124,16 @@ def _forward(x, sets, eps, scale, shift, centre):
 
 def _forward_block(x, x_hat, y, sets, eps, scale, shift, centre):
     """Fill x_hat and y, and return the statistics."""
-    centred = x
+    centred, out, scratch = _by_set(x, sets), _by_set(x_hat, sets), _by_set(y, sets)
     if centre:
-        mean, rest, var = _center(x, x_hat, y, sets)
+        mean, rest, var = _center(centred, out, scratch, sets)
         mean = mean if rest is None else mean + rest
-        centred = x_hat
+        centred = out
     else:
-        mean = var = _mean_square(x, y, sets)
+        mean = var = _mean_square(centred, scratch, sets)
     inv_std = inverse_root(var, eps)
-    _rescale(centred, x_hat, y, inv_std, scale, shift, sets)
+    np.multiply(centred, _per_set(inv_std, sets), out=out)
+    _affine(x_hat, scale, shift, y, sets)
     return Moments(mean, var, inv_std)
 
 
@@ -137,36 +141,44 @@ def _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks):
     """Join the statistics of the blocks, then standardize every block with them."""
     mean, rest, var = _join(_moments_by_block(x, sets, blocks), x.dtype)
     inv_std = inverse_root(var, eps)
-    near_zero = _near_zero(mean, var)
+    far = not _near_zero(mean, var)
+    first, second, slope = (_per_set(values, sets) for values in (mean, rest, inv_std))
     for rows in blocks:
-        out = x_hat[rows]
-        _subtract(x[rows], mean, out, sets)
-        if not near_zero:
-            _subtract(out, rest, out, sets)
-        _rescale(out, out, y[rows], inv_std, scale, shift, sets)
+        out = _by_set(x_hat[rows], sets)
+        np.subtract(_by_set(x[rows], sets), first, out=out)
+        if far:
+            out -= second
+        out *= slope
+        _affine(x_hat[rows], scale, shift, y[rows], sets)
     return Moments(mean, var, inv_std)
+
+
+def _affine(x_hat, scale, shift, y, sets):
+    x_hat, y = _by_parameter(x_hat, sets), _by_parameter(y, sets)
+    if scale is None:
+        np.copyto(y, x_hat)
+    else:
+        np.multiply(x_hat, scale, out=y)
+    if shift is not None:
+        y += shift
 
 
 def _center(x, out, scratch, sets):
     """Put x - mean into out; return the mean, what corrects it, and the variance."""
     mean = mean_of_sets(x, sets)
-    _subtract(x, mean, out, sets)
+    np.subtract(x, _per_set(mean, sets), out=out)
     var = _mean_square(out, scratch, sets)
     if _near_zero(mean, var):
         return mean, None, var
     # Any value near the mean serves as the first guess. Where an entry of the set is
     # as near as rounding can tell, take it: then a constant set becomes exactly 0.
-    entry = x[0, :: sets.width] if sets.across else _by_set(x, sets)[:, :1]
+    entry = x[0].reshape(-1)[:: sets.width] if sets.across else x[:, :1]
     near = np.abs(mean - entry) <= x.size * np.finfo(x.dtype).eps * np.abs(entry)
     mean = np.where(near, entry, mean)
-    _subtract(x, mean, out, sets)
+    np.subtract(x, _per_set(mean, sets), out=out)
     rest = mean_of_sets(out, sets)
-    _subtract(out, rest, out, sets)
+    out -= _per_set(rest, sets)
     return mean, rest, _mean_square(out, scratch, sets)
-
-
-def _subtract(x, mean, out, sets):
-    np.subtract(_by_set(x, sets), _per_set(mean, sets), out=_by_set(out, sets))
 
 
 def _near_zero(mean, var):
@@ -180,7 +192,8 @@ def _moments_by_block(x, sets, blocks):
     parts = []
     for rows in blocks:
         n = rows.stop - rows.start
-        mean, rest, var = _center(x[rows], out[:n], scratch[:n], sets)
+        views = (_by_set(a, sets) for a in (x[rows], out[:n], scratch[:n]))
+        mean, rest, var = _center(*views, sets)
         rest = 0.0 if rest is None else rest
         parts.append((n, mean.astype(np.float64) + rest, var.astype(np.float64)))
     return parts
@@ -200,25 +213,11 @@ def _join(parts, dtype):
     return rounded, (mean - rounded).astype(dtype), var.astype(dtype)
 
 
-def _rescale(centred, x_hat, y, inv_std, scale, shift, sets):
-    """Fill x_hat and y from x - mean (which may stand in x_hat already)."""
-    inv_std = _per_set(inv_std, sets)
-    np.multiply(_by_set(centred, sets), inv_std, out=_by_set(x_hat, sets))
-    x_hat, y = _by_parameter(x_hat, sets), _by_parameter(y, sets)
-    if scale is None:
-        np.copyto(y, x_hat)
-    else:
-        np.multiply(x_hat, scale, out=y)
-    if shift is not None:
-        y += shift
-
-
 def _in_range(var, eps):
     """Whether no square overflowed, and none that matters fell below the smallest."""
     if not isfinite(np.add.reduce(var, axis=None)):
         return False
-    smallest = np.finfo(var.dtype).tiny
-    return eps > smallest or bool(var.min() > smallest)
+    return eps > TINY_EPS or bool(var.min() > np.finfo(var.dtype).tiny)
 
 
 def _forward_wide(x, sets, eps, scale, shift, centre, result):
@@ -246,7 +245,7 @@ def _forward_wide(x, sets, eps, scale, shift, centre, result):
 def inverse_root(var, eps):
     """1/sqrt(var + eps), and 0 where that sum is 0 (there x_hat is 0)."""
     std = np.sqrt(var + eps)
-    if eps < 1e-30:
+    if eps < TINY_EPS:
         std[std == 0] = np.inf
     return 1 / std
 
@@ -335,13 +334,13 @@ def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
         [_parameter_sums(dy[rows], x_hat[rows], scratch, sets) for rows in blocks]
     )
     size = len(dy) * sets.width
-    mean_product = dscale * (1 / size)
-    mean = dshift * (1 / size) if centre else None
-    slope = inv_std if scale is None else inv_std * scale
+    mean_product = _per_set(dscale * (1 / size), sets)
+    mean = _per_set(dshift * (1 / size), sets) if centre else None
+    slope = _per_set(inv_std if scale is None else inv_std * scale, sets)
     for rows in blocks:
-        _project(
-            dy[rows], x_hat[rows], mean, mean_product, slope, dx[rows], scratch, sets
-        )
+        arrays = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
+        views = (_by_set(a, sets) for a in arrays)
+        _project(*views, mean, mean_product, slope)
     return dx, dscale, dshift
 
 
@@ -359,26 +358,20 @@ def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
         if scale is not None:
             np.multiply(_by_parameter(d, sets), spread, out=_by_parameter(out, sets))
             d = out
-        if scale is not None and sets.width == len(scale) == dy.shape[1]:
-            # The sums of gamma * dy * x_hat are products of dy * x_hat with gamma.
-            mean_product = product @ (scale * (1 / sets.width))[:, None]
-        else:
-            mean_product = _mean_product(d, h, sets)
+        d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
+        mean_product = _mean_product(d, h, sets)
         mean = mean_of_sets(d, sets) if centre else None
-        slope = inv_std[rows].reshape(-1, 1)
-        _project(d, h, mean, mean_product, slope, out, product, sets)
+        _project(d, h, out, product, mean, mean_product, inv_std[rows].reshape(-1, 1))
     return dx, *_total(sums)
 
 
-def _project(d, x_hat, mean, mean_product, inv_std, out, scratch, sets):
-    """Put (d - mean - x_hat * mean_product) * inv_std into out."""
-    scratch = scratch[: len(d)]
-    d, x_hat, out, scratch = (_by_set(a, sets) for a in (d, x_hat, out, scratch))
-    np.multiply(x_hat, _per_set(mean_product, sets), out=scratch)
+def _project(d, x_hat, out, scratch, mean, mean_product, slope):
+    """Put (d - mean - x_hat * mean_product) * slope into out."""
+    np.multiply(x_hat, mean_product, out=scratch)
     np.subtract(d, scratch, out=out)
     if mean is not None:
-        out -= _per_set(mean, sets)
-    out *= _per_set(inv_std, sets)
+        out -= mean
+    out *= slope
 
 
 def _parameter_sums(dy, x_hat, scratch, sets):
@@ -429,8 +422,8 @@ def mean_of_sets(a, sets):
 
     Parameters
     ----------
-    a : ndarray of shape (N, P)
-        Values.
+    a : ndarray
+        Values, as `_by_set` views them.
     sets : normlib.axes.Sets
         Which entries form a set.
 
@@ -447,7 +440,7 @@ def mean_of_sets(a, sets):
     """
     if sets.across:
         return _sum_by_parameter(a, sets.width) * (1 / (len(a) * sets.width))
-    return _by_set(a, sets) @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
+    return a @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
 
 
 def _mean_square(a, scratch, sets):
@@ -457,7 +450,6 @@ def _mean_square(a, scratch, sets):
 
 
 def _mean_product(a, b, sets):
-    a, b = _by_set(a, sets), _by_set(b, sets)
     return (np.vecdot(a, b) * (1 / sets.width))[:, None]
 
 
