@@ -73,7 +73,7 @@ def iterates(
     Raises
     ------
     ValueError
-        If a number is out of range or x is empty or not finite.
+        If a number is out of range, x is empty, or x or the targets are not finite.
 
     Examples
     --------
@@ -92,6 +92,8 @@ def iterates(
             f"x must be finite, not empty, and have one target per row; got x of shape "
             f"{x.shape} and {len(targets)} targets"
         )
+    if targets.dtype.kind == "f" and not np.isfinite(targets).all():
+        raise ValueError("targets holds NaN or infinity; remove those cases first")
     if batch_size is None:
         batches = iter(lambda: slice(None), None)
     else:

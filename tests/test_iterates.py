@@ -66,6 +66,7 @@ def test_a_diverging_run_ends_with_its_reason():
         ({"steps": -1}, "steps must be at least 0"),
         ({"batch_size": 41}, "batch_size must be at most the 40"),
         ({"x": np.full((40, 3), np.nan)}, "x must be finite"),
+        ({"targets": np.full(40, np.nan)}, "targets holds NaN"),
         ({"x": np.zeros((0, 3))}, "not empty"),
         ({"x": np.zeros((39, 3))}, "one target per row"),
     ],
