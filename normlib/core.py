@@ -231,9 +231,11 @@ def _forward_wide(x, sets, eps, scale, shift, centre, result):
     if x.dtype == np.float32:
         scale, shift = (p if p is None else p.astype(float) for p in (scale, shift))
         result = _forward(x.astype(float), sets, eps, scale, shift, centre)
-        x_hat, y, (mean, var, inv_std) = result
-        narrow = [a.astype(x.dtype) for a in (x_hat, y, mean, inv_std)]
-        return narrow[0], narrow[1], Moments(narrow[2], var, narrow[3])
+        x_hat, y, moments = result
+        mean, var, inv_std = (moment.astype(x.dtype) for moment in moments)
+        if not np.isfinite(var).all() or ((var == 0) & (moments.var > 0)).any():
+            var = moments.var  # float32 cannot hold it
+        return x_hat.astype(x.dtype), y.astype(x.dtype), Moments(mean, var, inv_std)
     if not np.isfinite(result[2].var).all():
         raise ValueError(
             f"x is too large: the variance overflows {x.dtype}, got entries up to "

@@ -153,7 +153,7 @@ def standardize(x, axes, *, eps=1e-5):
     x, dtype = _floats(x)
     axes = normalize_axes(axes, x.ndim)
     how = sharing("layer", x.shape, None, axes)
-    _check_eps(eps)
+    eps = _checked_eps(eps)
     x_hat, _, moments = core.forward(_matrix(x, how), how.sets, eps)
     kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
     x_hat = _array(x_hat, how, x.shape).astype(dtype, copy=False)
@@ -225,7 +225,7 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
 
 def _forward(x, dtype, how, gamma, beta, eps, centre=True):
     """Run the core; return y, x_hat, the statistics and gamma in public shapes."""
-    _check_eps(eps)
+    eps = _checked_eps(eps)
     gamma = _parameter(gamma, how, x.dtype, "gamma")
     beta = _parameter(beta, how, x.dtype, "beta")
     x_hat, y, moments = core.forward(
@@ -406,7 +406,7 @@ def batch_norm_inference(
     """
     x, dtype = _floats(x)
     how = sharing("batch", x.shape)
-    _check_eps(eps)
+    eps = _checked_eps(eps)
     names = ("running_mean", "running_var", "gamma", "beta")
     values = (running_mean, running_var, gamma, beta)
     mean, var, gamma, beta = (
@@ -945,9 +945,10 @@ def _parameter(value, how, dtype, name):
     return value.astype(dtype, copy=False)
 
 
-def _check_eps(eps):
+def _checked_eps(eps):
     if not 0 <= eps < np.inf:
         raise ValueError(f"eps must be 0 or more (and finite), got {eps}")
+    return float(eps)  # of a type that does not widen float32
 
 
 def _check_several(how, norm, shape, way_out):

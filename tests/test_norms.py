@@ -319,6 +319,7 @@ def test_a_constant_becomes_exactly_zero(case, dtype, value, eps, rng):
     y, cache = forward(np.full(shape, value, dtype), eps=eps)
     np.testing.assert_array_equal(y, 0)
     np.testing.assert_array_equal(cache.var, 0)
+    assert {a.dtype for a in cache[:4]} == {np.dtype(dtype)}
     np.testing.assert_array_equal(cache.mean, np.dtype(dtype).type(value))
     expected = 0 if eps == 0 else eps**-0.5
     np.testing.assert_allclose(cache.inv_std, expected, rtol=1e-6)
@@ -394,10 +395,13 @@ def test_results_have_the_float_type_of_x(case, dtype, rng):
     norm, shape, options = case
     forward, backward = functions(norm, options)
     x = rng.normal(size=shape).astype(dtype)
-    gamma, beta = parameters(rng, norm, shape, options)  # float64 must not leak
-    y, cache = forward(x, gamma, beta)
+    # Neither float64 parameters, nor eps, nor dy may leak into the result.
+    gamma, beta = parameters(rng, norm, shape, options)
+    y, cache = forward(x, gamma, beta, eps=np.float64(1e-5))
     dx, *_ = backward(rng.normal(size=shape), cache)
     assert y.dtype == dx.dtype == dtype
+    wide = np.float32 if dtype == np.float16 else dtype
+    assert {a.dtype for a in cache[:4] if a is not None} == {np.dtype(wide)}
     assert y.shape == dx.shape == cache.x_hat.shape == shape
 
 
