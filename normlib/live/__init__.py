@@ -16,6 +16,7 @@ TOPICS = (
     "hypersphere",
     "batch_norm_training",
     "vanishing_exploding",
+    "internal_covariate_shift",
     "loss_landscape",
 )
 
