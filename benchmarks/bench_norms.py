@@ -4,7 +4,8 @@
 
 PyTorch runs eagerly with autograd, on the CPU, with 1 and with 2 threads. The two
 take turns in one process, in short batches of calls, so that both meet the same
-load of the machine; the smallest batch time counts. numpy's elementwise steps
+load of the machine; the shortest batch counts. Only an idle machine gives fair
+numbers for the large arrays, so the load is printed. numpy's elementwise steps
 always run in one thread; only its matrix products may use two.
 
 "copy" is the time to read the array once and write it once: about what memory
@@ -82,7 +83,7 @@ def microseconds(functions, seconds=0.6):
     for function in functions:
         function()
     once = (time.perf_counter() - start) / len(functions)
-    calls = max(1, min(20, int(0.01 / once)))
+    calls = max(1, min(20, int(0.002 / once)))
     best = [np.inf] * len(functions)
     stop = time.perf_counter() + seconds
     turns = 0
@@ -120,7 +121,8 @@ def table(threads):
     else:
         torch.set_num_threads(threads)
     plural = "" if threads == 1 else "s"
-    print(f"{threads} thread{plural}, float32, forward + backward, microseconds")
+    load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    print(f"{threads} thread{plural}, float32, forward + backward, microseconds{load}")
     print(
         f"{'shape':>14}  {'norm':<16}{'normlib':>9}{'PyTorch':>9}{'ratio':>7}"
         f"{'copy':>8}{'ratio':>7}"
