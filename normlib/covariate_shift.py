@@ -246,7 +246,9 @@ def deep_linear_shift(
     -----
     Batch norm has *more* of this shift in the middle and late layers, and trains
     better. The comparison also holds at matched progress: none at lr 3e-3 and batch
-    norm at 3e-4 reach about the same loss.
+    norm at 3e-4 reach about the same loss. Both are claims about the mean over
+    seeds: in the middle layers single seeds spread widely (cosine -0.1 to 0.9 at
+    layer 12), at layer 20 and lr 1e-3 they agree.
 
     References
     ----------
