@@ -643,6 +643,7 @@ def data_sets(draw):
     return norm, x.astype(dtype), options, rng
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(data_sets(), st.sampled_from([0.0, 1e-5]))
 def test_any_data_agree_with_the_equations(drawn, eps):
