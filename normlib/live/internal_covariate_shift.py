@@ -155,7 +155,7 @@ class Shift(LiveFigure):
     def draw(self, fig):
         """Draw the axes: the loss, and the cosine by layer."""
         left = fig.add_axes((0.08, 0.15, 0.34, 0.72))
-        left.set(yscale="log", xlim=(-3, 103), ylim=(0.04, 20))
+        left.set(yscale="log", xlim=(-3, 103), ylim=(0.04, 40))
         left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
         left.minorticks_off()
         left.set_xlabel("step")
@@ -409,7 +409,7 @@ class FrozenWeights(LiveFigure):
         right = fig.add_axes((0.68, 0.15, 0.30, 0.72))
         right.set(xlim=(-1, self.batches), ylim=(-0.04, 0.84))
         right.set_xlabel("batch")
-        right.set_title("covariate shift of the update")
+        right.set_title("shift of each update")
         (self.shift,) = right.plot([], [], "s-", color=style.WARN, markersize=4)
         self.note = right.text(29, 0.77, "", ha="right", weight="bold")
         return [self.dots, self.line, self.shift, self.note]
