@@ -430,8 +430,9 @@ class Undo(LiveFigure):
         self.labels[1].set_y(losses[1, -1] - (gap if above else -gap))
         apart = np.abs(first - second).max()
         words = "0 (up to rounding)" if apart < 1e-9 else f"{apart:.2f}"
+        done = "1 step" if steps == 1 else f"{steps} steps"
         return (
-            f"After {steps} steps at learning rate {lr:g}: the scores of the two "
+            f"After {done} at learning rate {lr:g}: the scores of the two "
             f"networks differ by at most {words}; the losses are "
             f"{losses[0, steps]:.2f} without norm and {losses[1, steps]:.2f} with the "
             f"undone batch norm, whose W started at {factor:g} times the other."

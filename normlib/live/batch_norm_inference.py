@@ -65,12 +65,12 @@ class RunningMean(LiveFigure):
         )
         (self.line,) = ax.plot(steps, 0 * steps, color=style.AFTER, linewidth=2.5)
         right = fig.add_axes((0.72, 0.15, 0.26, 0.74))
-        right.set(xlim=(0, 60), ylim=(0, 1.03))
+        right.set(xlim=(0, 60), ylim=(0, 1.2), yticks=[0, 0.25, 0.5, 0.75, 1])
         right.set_xlabel("steps ago")
         right.set_title("what is left of a batch")
         (self.memory,) = right.plot([], [], color=style.AFTER)
         (self.half,) = right.plot([], [], "o", color=style.INK)
-        self.note = right.text(58, 0.9, "", ha="right")
+        self.note = right.text(58, 1.09, "", ha="right")
         return [self.line, self.memory, self.half, self.note]
 
     def move(self, convention, momentum, corrected):
@@ -376,7 +376,7 @@ class Switches(LiveFigure):
         ax.set_yticks(range(4), self.rows)
         ax.tick_params(length=0)
         ax.spines["bottom"].set_visible(False)
-        ax.set_title("after 20 steps on new data", x=-0.62)
+        ax.set_title("after 20 steps on new data (each bar has its own scale)", x=-0.62)
         self.bars = ax.barh(range(4), [0] * 4, 0.5, color=style.BATCH)
         self.words = [fig.text(0.80, 0, "", va="center") for _ in self.rows]
         for k, text in enumerate(self.words):

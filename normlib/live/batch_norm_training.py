@@ -51,7 +51,7 @@ class Steps(LiveFigure):
     def draw(self, fig):
         """Draw one row for each step and the places of its mean and std."""
         ax = fig.add_axes((0.225, 0.13, 0.55, 0.76))
-        ax.set(xlim=(-6, 6), ylim=(-4.6, 0.5))
+        ax.set(xlim=(-8.2, 8.2), ylim=(-4.6, 0.5))
         ax.set_xlabel("one dot: one of 64 digits")
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)

@@ -224,14 +224,14 @@ class Outlier(LiveFigure):
             (outlier,) = ax.plot([], [], "D", ms=9, color=style.WARN, clip_on=False)
             self.strips += [others, outlier]
         ax = fig.add_axes((0.60, 0.19, 0.36, 0.62))
-        ax.set(xscale="log", yscale="log", xlim=(3.1, 1050), ylim=(0.002, 1.3))
+        ax.set(xscale="log", yscale="log", xlim=(3.1, 1050), ylim=(0.0004, 1.3))
         ax.set_xlabel("outlier's distance (std)")
         ax.set_title("spread left to the others")
         self.curves, self.dots = [], []
         for color, dash in ((style.BEFORE, "-"), (style.AFTER, "--")):
             self.curves += ax.plot([], [], dash, color=color)
             self.dots += ax.plot([], [], "o", ms=9, color=color)
-        ax.text(3.6, 0.004, "min-max (solid)", color=style.BEFORE)
+        ax.text(3.6, 0.0008, "min-max (solid)", color=style.BEFORE)
         ax.text(1000, 0.85, "standardize (dashed)", color=style.AFTER, ha="right")
         return [*self.strips, *self.curves, *self.dots]
 

@@ -1,4 +1,4 @@
-"""The check of notebook 00: does everything that the notebooks need work here?"""
+"""The check of notebook 00: is everything here that the notebooks need."""
 
 import sys
 from importlib.metadata import version
