@@ -41,12 +41,13 @@ def precise_statistics(net, x):
     -----
     The input of a later layer depends on the statistics of those before it. So
     there is one pass over the data for each batch norm, from the bottom, in
-    which those below already use their precise statistics.
+    which those below already use their precise statistics. Wu and Johnson's code
+    measures all layers in the same passes, each batch norm in training mode.
 
     References
     ----------
     Y. Wu and J. Johnson (2021), Rethinking "Batch" in BatchNorm,
-    arXiv:2105.07576, section 3.1 (PreciseBN).
+    arXiv:2105.07576, section 3 (PreciseBN).
 
     Examples
     --------
