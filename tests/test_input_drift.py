@@ -164,6 +164,15 @@ def test_drift_adds_mean_and_standard_deviation():
     assert drift(history) == 1.25
 
 
+def test_testing_does_not_change_the_noise_of_the_run():
+    often, seldom = (
+        gather(noisy_run("batch", True, steps=6, test_every=every)) for every in (1, 6)
+    )
+    np.testing.assert_array_equal(often.loss, seldom.loss)
+    np.testing.assert_array_equal(often.mean, seldom.mean)
+    assert np.isnan(seldom.accuracy).tolist() == [False] + 5 * [True] + [False]
+
+
 def test_the_test_accuracy_is_taken_without_noise():
     loud = NoiseConstants(mean_range=50.0)
     # Without norm, so that no running statistics have seen the noise either.
