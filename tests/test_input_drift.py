@@ -170,6 +170,7 @@ def test_testing_does_not_change_the_noise_of_the_run():
     )
     np.testing.assert_array_equal(often.loss, seldom.loss)
     np.testing.assert_array_equal(often.mean, seldom.mean)
+    assert drift(often) > 0.1  # and it is on again
     assert np.isnan(seldom.accuracy).tolist() == [False] + 5 * [True] + [False]
 
 
