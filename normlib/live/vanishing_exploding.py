@@ -39,12 +39,12 @@ class GradientByLayer(LiveFigure):
         self.left.set_yticks([1e-15, 1e-10, 1e-5, 1, 1e5, 1e10])
         self.left.minorticks_off()
         self.left.set_xlabel("layer (1 is next to the input)")
-        self.left.set_title("length of the gradient / at the last layer")
+        self.left.set_title("gradient length, last layer = 1")
         self.left.axhline(1, color=style.INK, linewidth=0.8)
         self.right = fig.add_axes((0.70, 0.14, 0.28, 0.74))
         self.right.set(xlim=(0, self.deepest + 1), ylim=(-0.1, 1.05))
         self.right.set_xlabel("layer")
-        self.right.set_title("cosine between samples")
+        self.right.set_title("cosine of samples")
         self.lines = [self.left.plot([], [], linewidth=1.2)[0] for _ in range(3)]
         self.cosines = [self.right.plot([], [], linewidth=1.2)[0] for _ in range(3)]
         (self.predicted,) = self.left.plot([], [], "--", color=style.INK, linewidth=1.5)
@@ -130,7 +130,7 @@ class ExplosionRate(LiveFigure):
         self.points.set_alpha(0.7)
         self.note = fig.text(0.73, 0.70, "", weight="bold")
         self.heads = [fig.text(0.73, 0.58 - 0.1 * k, "") for k in range(3)]
-        fig.text(0.73, 0.22, "dashed: theory\ndots: 3 networks")
+        fig.text(0.73, 0.16, "dashed: theory\ngrey: the others\ndots: 3 networks")
         return [self.curve, self.points, self.note, *self.heads]
 
     def move(self, activation, batch_size, seed):
