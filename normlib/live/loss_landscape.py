@@ -70,7 +70,7 @@ def measures(history, reach):
 class AlongTheGradient(LiveFigure):
     """Walk along the gradient at every few steps of training, with three norms."""
 
-    height = 5.6
+    height = 4.9
     names = ("range of the loss", "change of the gradient", "effective beta")
     limits = ((3e-3, 60), (1e-2, 1e2), (1e-1, 1e2))
 
@@ -121,7 +121,7 @@ class AlongTheGradient(LiveFigure):
         ]
 
     def _draw_table(self, fig):
-        columns = (0.20, 0.29, 0.38, 0.47)
+        columns = (0.18, 0.27, 0.38, 0.47)
         for x, word in zip(columns, ("loss", "range", "change", "beta"), strict=True):
             fig.text(x, 0.285, word, ha="right", weight="bold")
         for row, name in enumerate(NORMS):

@@ -101,7 +101,7 @@ class Surfaces(LiveFigure):
         take the place of the filter-normalised ones.
     """
 
-    height = 5.8
+    height = 4.9
     known = {}  # surfaces by norm, seed, factor and kind
 
     def __init__(self, filter_normalize=None):
@@ -147,7 +147,7 @@ class Surfaces(LiveFigure):
             ax.set_yticks([-1, 0, 1])
             below = fig.add_axes((0.03 + 0.45 * k, 0.07, 0.44, 0.42))
             box = below.get_window_extent()
-            half = 1.05
+            half = 1.1
             wide = half * box.width / box.height
             below.set(xlim=(-wide, wide), ylim=(-half, half))
             below.axis("off")
@@ -182,7 +182,8 @@ class Surfaces(LiveFigure):
         mine = "with yours" if callable(self.kinds[1]) else "filter-normalised"
         return (
             f"Norm {norm}, seed {seed}, hidden weights times {factor:g}: loss "
-            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}. "
+            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}, seen "
+            f"from {azimuth} degrees. "
             f"Below 0.5 lie {shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at "
             f"times 1) and {shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
         )
@@ -197,12 +198,12 @@ class Surfaces(LiveFigure):
         """Put the surface on paper, far patches first so that near ones hide them."""
         turn = space.view(azimuth, 28)
         a, b = np.meshgrid(found.a, found.b, indexing="ij")
-        points = np.stack([1.05 * a, 1.05 * b, LIFT * heights - 0.75], axis=-1)
+        points = np.stack([1.05 * a, 1.05 * b, LIFT * heights - 0.95], axis=-1)
         corners = np.stack(
             [points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2
         ).reshape(-1, 4, 3)
         flat = corners.mean(1) * (1, 1, 0)
         order = np.argsort(space.nearness(flat, turn), kind="stable")
-        level = (corners[:, :, 2].mean(1) + 0.75) / LIFT
+        level = (corners[:, :, 2].mean(1) + 0.95) / LIFT
         mesh.set_verts(space.on_paper(corners, turn)[order])
         mesh.set_facecolors(self.colors.to_rgba(level)[order])
