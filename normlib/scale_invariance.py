@@ -96,7 +96,7 @@ def scale_test(seed=0, *, factors=(0.1, 1.0, 10.0), norm="batch", eps=0.0):
     References
     ----------
     S. Ioffe and C. Szegedy (2015), arXiv:1502.03167, section 3.3; T. van
-    Laarhoven (2017), arXiv:1706.05350, section 2.
+    Laarhoven (2017), arXiv:1706.05350.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def orthogonality(seed=0, *, norm="batch", eps=0.0):
 
     References
     ----------
-    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981, lemma 2.4 (orthogonal);
+    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981, section 2 (orthogonal);
     J. Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, table 1.
 
     Examples

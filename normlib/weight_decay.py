@@ -145,7 +145,7 @@ def weight_decay_steps(
 
     References
     ----------
-    T. van Laarhoven (2017), arXiv:1706.05350, section 3.
+    T. van Laarhoven (2017), arXiv:1706.05350.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     lr = number("lr", lr, positive=True)
