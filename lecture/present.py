@@ -72,6 +72,8 @@ def voila_settings(port, browser):
             # The template decides, cell by cell, whether code is shown.
             "strip_sources": False,
             "show_tracebacks": True,
+            # The other list of a folder's notebooks asks for a kernel it has not.
+            "classic_tree": True,
             # Other extensions of JupyterLab only slow the page down, or break it.
             "extension_allowlist": [
                 "@jupyter-widgets/jupyterlab-manager",

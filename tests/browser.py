@@ -84,7 +84,7 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, path, seconds=60):
+    def wait(self, path, seconds=180):
         """Return when the server answers at `path`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

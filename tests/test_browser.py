@@ -338,3 +338,10 @@ def test_speaker_notes_open_in_a_window_of_their_own(slides, page):
         page.keyboard.press("s")
     assert "Speaker View" in popup.value.title()
     popup.value.close()
+
+
+def test_a_folder_of_notebooks_is_listed(slides, page, watch):
+    page.goto(slides)
+    for notebook in NOTEBOOKS:
+        page.wait_for_selector(f"text={notebook.name}")
+    watch.assert_clean()
