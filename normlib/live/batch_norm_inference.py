@@ -57,7 +57,7 @@ class RunningMean(LiveFigure):
         ax = fig.add_axes((0.07, 0.15, 0.55, 0.74))
         ax.set(xlim=(0, self.steps + 1), ylim=(-0.6, 4.4))
         ax.set_xlabel("step")
-        ax.set_title("the running mean of one unit, which jumps at step 100")
+        ax.set_title("the running mean of one unit")
         ax.plot(steps, self.means, "o", color=style.BEFORE, markersize=3, alpha=0.6)
         ax.plot(steps, self.true, "--", color=style.INK, linewidth=1.2)
         ax.text(
