@@ -9,15 +9,15 @@ from copy import deepcopy
 import numpy as np
 
 from normlib.covariate_shift import deep_linear_shift
-from normlib.input_drift import figure_one
+from normlib.experiments.input_drift import figure_one
+from normlib.experiments.learning_rates import train_at_rates
+from normlib.experiments.noisy_batch_norm import noisy_run
+from normlib.experiments.sharpness import top_eigenvalue
+from normlib.experiments.surfaces import loss_surface, random_direction, trained_network
 from normlib.iterates import gather
 from normlib.landscape import along_the_gradient
-from normlib.learning_rates import train_at_rates
 from normlib.losses import softmax_cross_entropy
 from normlib.network import Network
-from normlib.noisy_batch_norm import noisy_run
-from normlib.sharpness import top_eigenvalue
-from normlib.surfaces import loss_surface, random_direction, trained_network
 
 POINTS = np.linspace(-1, 1, 41)
 

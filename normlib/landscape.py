@@ -6,7 +6,7 @@ where the gradient at the start still says what happens further on.
 
 Two warnings. A network that does not learn looks smoothest of all: nothing changes
 along a gradient that is zero. And the band between training runs with different
-learning rates is another experiment (`normlib.learning_rates`).
+learning rates is another experiment (`normlib.experiments.learning_rates`).
 """
 
 from typing import NamedTuple

@@ -9,7 +9,7 @@ from normlib.covariate_shift import (
     internal_covariate_shift,
     shift_while_training,
 )
-from normlib.frozen_weights import frozen_weights
+from normlib.experiments.frozen_weights import frozen_weights
 from normlib.iterates import gather
 from normlib.layers import Linear
 from normlib.network import mlp

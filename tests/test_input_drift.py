@@ -3,16 +3,14 @@
 import numpy as np
 import pytest
 
-from normlib.input_drift import (
+from normlib.experiments.input_drift import (
     InputRecord,
     figure_one,
     last_hidden_input,
     median_range,
     steps_to_accuracy,
 )
-from normlib.iterates import gather
-from normlib.network import mlp
-from normlib.noisy_batch_norm import (
+from normlib.experiments.noisy_batch_norm import (
     Noise,
     NoiseConstants,
     draw_noise,
@@ -20,6 +18,8 @@ from normlib.noisy_batch_norm import (
     noisy_run,
     with_noise,
 )
+from normlib.iterates import gather
+from normlib.network import mlp
 
 FRESH = (501, 502, 503)
 

@@ -7,13 +7,13 @@ import pytest
 
 from normlib.covariate_shift import internal_covariate_shift
 from normlib.datasets import linear_teacher
-from normlib.frozen_weights import frozen_weights
-from normlib.input_drift import figure_one, median_range, steps_to_accuracy
+from normlib.experiments.frozen_weights import frozen_weights
+from normlib.experiments.input_drift import figure_one, median_range, steps_to_accuracy
+from normlib.experiments.noisy_batch_norm import drift, noisy_run
 from normlib.iterates import gather
 from normlib.live import internal_covariate_shift as topic
 from normlib.losses import half_squared_error
 from normlib.network import mlp
-from normlib.noisy_batch_norm import drift, noisy_run
 
 
 def numbers(sentence):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from normlib.experiments.trainability import trainability_map
 from normlib.live import vanishing_exploding as topic
-from normlib.trainability import trainability_map
 
 
 @pytest.mark.parametrize(

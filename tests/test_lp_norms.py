@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from gradient_checks import assert_gradients
 
-from normlib.iterates import gather
-from normlib.layers import Linear, Tanh
-from normlib.lp_norms import (
+from normlib.experiments.lp_norms import (
     ORDERS,
     LpBatchNorm,
     lp_batch_norm,
     lp_batch_norm_backward,
     train_with_lp,
 )
+from normlib.iterates import gather
+from normlib.layers import Linear, Tanh
 from normlib.network import Network
 from normlib.norms import batch_norm, batch_norm_backward
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from normlib.experiments.sharpness import hessian_vector_product, top_eigenvalue
 from normlib.layers import Linear
 from normlib.network import Network, mlp
-from normlib.sharpness import hessian_vector_product, top_eigenvalue
 from normlib.training import loss_and_gradient
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.smoothness_theorems import (
+from normlib.experiments.smoothness_theorems import (
     batch_norm_hessian,
     curvature_sides,
     gradient_norm_sides,
@@ -91,8 +91,9 @@ def test_theorem_4_2_holds_with_equality(seed):
     y, slope, hessian = one_case(seed)
     dz = slope + hessian @ batch_norm_by_hand(y, 0.6)
     left, right, plain = curvature_sides(y, dz, hessian, 0.6)
-    scale = np.linalg.norm(batch_norm_hessian(y, dz, hessian, 0.6)) * (
-        gradient_norm_sides(y[:, None], dz[:, None], 0.6).left[0]
+    scale = (
+        np.linalg.norm(batch_norm_hessian(y, dz, hessian, 0.6))
+        * (gradient_norm_sides(y[:, None], dz[:, None], 0.6).left[0])
     )
     assert abs(left - right) < 1e-13 * scale
     np.testing.assert_allclose(plain, dz @ hessian @ dz, rtol=1e-12)

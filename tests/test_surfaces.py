@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.layers import Linear
-from normlib.losses import softmax_cross_entropy
-from normlib.network import mlp
-from normlib.surfaces import (
+from normlib.experiments.surfaces import (
     Surface,
     basin,
     loss_surface,
@@ -16,6 +13,9 @@ from normlib.surfaces import (
     surface_around,
     trained_network,
 )
+from normlib.layers import Linear
+from normlib.losses import softmax_cross_entropy
+from normlib.network import mlp
 
 FRESH = (401, 402, 403)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from normlib import standardize as reference
 from normlib.exercises.checks import NotYet, array, compare, report
-from normlib.rescaling import min_max
+from normlib.experiments.rescaling import min_max
 
 EPS = 1e-5
 

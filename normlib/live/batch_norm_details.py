@@ -7,15 +7,15 @@ from matplotlib.collections import LineCollection
 
 from normlib import batch_norm, standardize
 from normlib.datasets import digits_split
+from normlib.experiments.rescaling import skewness, whiten
+from normlib.experiments.two_parametrizations import undone_batch_norm
+from normlib.experiments.variance import one_pass_variance, two_pass_variance
 from normlib.folding import conv2d
 from normlib.live import controls, style
 from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
 from normlib.network import mlp
-from normlib.rescaling import skewness, whiten
 from normlib.training import fit
-from normlib.two_parametrizations import undone_batch_norm
-from normlib.variance import one_pass_variance, two_pass_variance
 
 
 class Epsilon(LiveFigure):

@@ -6,6 +6,7 @@ import numpy as np
 
 from normlib import standardize
 from normlib.datasets import digits_split
+from normlib.experiments.running_lag import precise_statistics
 from normlib.layers import initial_weights
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
@@ -18,7 +19,6 @@ from normlib.running import (
     update_running,
     weight_of_new,
 )
-from normlib.running_lag import precise_statistics
 from normlib.training import accuracy, fit, sgd_step, softmax_cross_entropy
 
 

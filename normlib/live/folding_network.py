@@ -3,10 +3,15 @@
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
+from normlib.experiments.residual_stream import (
+    compare,
+    fold_blocks,
+    random_blocks,
+    run_stream,
+)
 from normlib.folding import fold_layer_norm
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure, ReaderError, call_reader
-from normlib.residual_stream import compare, fold_blocks, random_blocks, run_stream
 
 
 class Folding(LiveFigure):

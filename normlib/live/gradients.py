@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
 from normlib import standardize, standardize_backward
+from normlib.experiments.naive_gradient import naive_bias
+from normlib.experiments.three_paths import measured_gradient, path_gradients
+from normlib.experiments.unit_before_norm import train_unit, unit_data, unit_loss
+from normlib.experiments.weight_decay import weight_decay_steps
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
 from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
-from normlib.naive_gradient import naive_bias
-from normlib.three_paths import measured_gradient, path_gradients
-from normlib.unit_before_norm import train_unit, unit_data, unit_loss
-from normlib.weight_decay import weight_decay_steps
 
 EPS = 1e-5
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from normlib.covariate_shift import deep_linear_shift, digits_shift
-from normlib.frozen_weights import frozen_weights
-from normlib.input_drift import figure_one
+from normlib.experiments.frozen_weights import frozen_weights
+from normlib.experiments.input_drift import figure_one
+from normlib.experiments.noisy_batch_norm import NoiseConstants, drift, noisy_run
 from normlib.iterates import gather
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
-from normlib.noisy_batch_norm import NoiseConstants, drift, noisy_run
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 MARKS = {"none": "o", "batch": "s", "layer": "^"}

@@ -32,7 +32,7 @@ def setup_check():
     checks = {
         "Python 3.11 or newer": sys.version_info >= (3, 11),
         **{f"{p} {n} or newer": major(p) >= n for p, n in OLDEST.items()},
-        "normlib computes": bool(np.isclose(y, [-1.5**0.5, 0, 1.5**0.5]).all()),
+        "normlib computes": bool(np.isclose(y, [-(1.5**0.5), 0, 1.5**0.5]).all()),
         "1797 digits are here": len(load_digits()[0]) == 1797,
         "a control moves a figure": figure_moves(),
     }

@@ -7,12 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 
-from normlib.layers import Linear
-from normlib.live import controls, space, style
-from normlib.live.figure import LiveFigure
-from normlib.live.reader import reader_array
-from normlib.network import mlp
-from normlib.surfaces import (
+from normlib.experiments.surfaces import (
     Surface,
     basin,
     loss_surface,
@@ -20,6 +15,11 @@ from normlib.surfaces import (
     scale_weights,
     trained_network,
 )
+from normlib.layers import Linear
+from normlib.live import controls, space, style
+from normlib.live.figure import LiveFigure
+from normlib.live.reader import reader_array
+from normlib.network import mlp
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)

@@ -6,8 +6,8 @@ import numpy as np
 
 from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
+from normlib.experiments.running_lag import precise_statistics
 from normlib.network import mlp
-from normlib.running_lag import precise_statistics
 from normlib.training import accuracy, collect, fit
 
 __all__ = ["BatchSizeRow", "BatchSizeSweep", "batch_size_rows", "batch_size_sweep"]

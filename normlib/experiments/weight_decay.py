@@ -6,9 +6,9 @@ import numpy as np
 
 from normlib._arguments import integer, number
 from normlib.datasets import digits_split
+from normlib.experiments.scale_invariance import hidden_weights
 from normlib.minibatches import minibatches
 from normlib.network import mlp
-from normlib.scale_invariance import hidden_weights
 from normlib.training import loss_and_gradient, sgd_step
 
 __all__ = ["Equilibrium", "weight_decay_equilibrium", "weight_decay_steps"]

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import integer, number
+from normlib.experiments.scale_invariance import bare_network, hidden_weights
 from normlib.minibatches import minibatches
-from normlib.scale_invariance import bare_network, hidden_weights
 from normlib.training import loss_and_gradient, sgd_step
 
 __all__ = ["NormGrowth", "Trajectories", "norm_growth", "same_trajectory"]

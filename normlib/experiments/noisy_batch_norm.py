@@ -12,7 +12,7 @@ import numpy as np
 
 from normlib._arguments import choice, integer
 from normlib.digits_network import digits_network
-from normlib.input_drift import last_hidden_input
+from normlib.experiments.input_drift import last_hidden_input
 from normlib.iterates import iterates
 from normlib.layers import Layer
 from normlib.network import Network
