@@ -7,11 +7,9 @@ those the experiments were built with, with the margins found for fresh seeds.
 import numpy as np
 import pytest
 
-from normlib import (
-    gradient_rates,
+from normlib import gradient_rates, mean_field, propagation
+from normlib.experiments import (
     joint_update,
-    mean_field,
-    propagation,
     recurrent_scale,
     residual_gradients,
     trainability,
