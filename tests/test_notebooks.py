@@ -153,3 +153,23 @@ def test_tidy_renumbers_and_drops_what_changes_from_run_to_run():
     assert cell.metadata == {}
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert "version" not in notebook.metadata["language_info"]
+
+
+def map_rows(text):
+    """Return the (number, minutes) of every row of a map of the notebooks."""
+    rows = re.findall(r"^\| \[?(\d\d)\b[^|]*\|[^|]*\| (\d+) \|", text, re.M)
+    return {number: int(minutes) for number, minutes in rows}
+
+
+def test_the_maps_name_every_notebook_and_its_minutes():
+    """README and notebook 00 agree with what each notebook says of itself."""
+    said = {}
+    for path in PATHS:
+        opening = "\n".join(cell.source for cell in read(path).cells[:3])
+        said[path.name[:2]] = int(re.search(r"\*(\d+) minutes", opening).group(1))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert map_rows(readme) == said
+    assert all(path.name in readme for path in PATHS)
+    start = "\n".join(cell.source for cell in read(PATHS[0]).cells)
+    del said["00"]
+    assert map_rows(start) == said
