@@ -124,8 +124,8 @@ class Deviations(LiveFigure):
     """Average variances or deviations of batches: only one of three ways is right."""
 
     names = (
-        "variances with 1/(N-1), then the root",
-        "variances with 1/N, then the root",
+        "root of variances, 1/(N-1)",
+        "root of variances, 1/N",
         "deviations",
     )
     looks = ((style.AFTER, "o-"), (style.BATCH, "s-"), (style.RMS, "^-"))
