@@ -311,7 +311,7 @@ class NormCube(LiveFigure):
         self.solid.set(verts=polygons, facecolor=colors)
         shared = "root mean square" if name == "rms" else "mean"
         short = "an rms" if name == "rms" else "a mean"
-        self.title.set_text(f"{norm}: {members.sum()} numbers share {short}")
+        self.title.set_text(f"{norm}: {members.sum()} share {short}")
         self._set_bars(norm, num_groups)
         pairs = np.unique(labels).size
         gamma = parameter_shape(name, self.shape, **options)
