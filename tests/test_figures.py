@@ -334,3 +334,10 @@ def test_long_work_that_refuses_its_setting_says_why():
         return figure
 
     assert asyncio.run(run()).sentence == "Not drawn: no such run."
+
+
+def test_the_png_holds_the_pixels_of_the_frame():
+    figure = Line()
+    decoded = Image.open(io.BytesIO(figure.png))
+    assert decoded.format == "PNG"
+    assert np.array_equal(np.asarray(decoded), np.asarray(figure._picture()))
