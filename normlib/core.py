@@ -21,13 +21,18 @@ What it computes, with means over one set:
 The rest is care for speed and rounding:
 
 - A sum is a matrix product with a vector of ones. It runs in BLAS, several times
-  faster than ``np.sum``.
+  faster than ``np.sum``. (``a.dot(b)`` is ``a @ b`` with less ado per call, which
+  counts in small arrays.)
 - A large array is worked on in blocks of rows that fit in the processor's cache, so
   that memory is read and written once, not once per step.
+- Of a very large array several blocks are worked on at a time, each in a thread.
 - The variance is two-pass. Where the mean is far from zero it is rounded coarsely;
   then what is left of it after the subtraction is measured and subtracted too.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
@@ -36,6 +41,13 @@ import numpy as np
 
 #: Bytes of one block: three or four of them fit in a level-2 cache of 1 MB.
 BLOCK_BYTES = 2**18
+
+#: Blocks from which threads are worth their start.
+MANY_BLOCKS = 16
+
+#: Threads for them: as many as linear algebra is told to use, else one per core.
+_told = os.environ.get("OMP_NUM_THREADS", "")
+THREADS = int(_told) if _told.isdigit() and int(_told) else os.cpu_count() or 1
 
 #: Rows added up in one go; the rounding of a sum grows with the number of its terms.
 ROWS_AT_ONCE = 256
@@ -112,12 +124,12 @@ def _forward(x, sets, eps, scale, shift, centre):
     elif sets.across:
         moments = _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks)
     else:
-        parts = [
-            _forward_block(
-                x[rows], x_hat[rows], y[rows], sets, eps, scale, shift, centre
-            )
-            for rows in blocks
-        ]
+
+        def work(rows):
+            arrays = x[rows], x_hat[rows], y[rows]
+            return _forward_block(*arrays, sets, eps, scale, shift, centre)
+
+        parts = _each(blocks, work)
         moments = Moments(*map(np.concatenate, zip(*parts, strict=True)))
     return x_hat, y, moments
 
@@ -143,13 +155,16 @@ def _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks):
     inv_std = inverse_root(var, eps)
     far = not _near_zero(mean, var)
     first, second, slope = (_per_set(values, sets) for values in (mean, rest, inv_std))
-    for rows in blocks:
+
+    def work(rows):
         out = _by_set(x_hat[rows], sets)
         np.subtract(_by_set(x[rows], sets), first, out=out)
         if far:
             out -= second
         out *= slope
         _affine(x_hat[rows], scale, shift, y[rows], sets)
+
+    _each(blocks, work)
     return Moments(mean, var, inv_std)
 
 
@@ -188,15 +203,15 @@ def _near_zero(mean, var):
 
 def _moments_by_block(x, sets, blocks):
     """Return the count, the mean and the variance of the sets in every block."""
-    out, scratch = np.empty((2, *x[blocks[0]].shape), x.dtype)
-    parts = []
-    for rows in blocks:
-        n = rows.stop - rows.start
-        views = (_by_set(a, sets) for a in (x[rows], out[:n], scratch[:n]))
+
+    def work(rows):
+        part = x[rows]
+        views = (_by_set(a, sets) for a in (part, *np.empty((2, *part.shape), x.dtype)))
         mean, rest, var = _center(*views, sets)
         rest = 0.0 if rest is None else rest
-        parts.append((n, mean.astype(np.float64) + rest, var.astype(np.float64)))
-    return parts
+        return len(part), mean.astype(np.float64) + rest, var.astype(np.float64)
+
+    return _each(blocks, work)
 
 
 def _join(parts, dtype):
@@ -331,40 +346,46 @@ def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
     """Sum over all rows first: the same sums serve dscale, dshift and dx."""
     dx = np.empty_like(dy)
     blocks = row_blocks(dy)
-    scratch = np.empty_like(dy[blocks[0]])
-    dscale, dshift = _total(
-        [_parameter_sums(dy[rows], x_hat[rows], scratch, sets) for rows in blocks]
-    )
+
+    def sums(rows):
+        return _parameter_sums(dy[rows], x_hat[rows], dx[rows], sets)
+
+    dscale, dshift = _total(_each(blocks, sums))
     size = len(dy) * sets.width
     mean_product = _per_set(dscale * (1 / size), sets)
     mean = _per_set(dshift * (1 / size), sets) if centre else None
     slope = _per_set(inv_std if scale is None else inv_std * scale, sets)
-    for rows in blocks:
-        arrays = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
-        views = (_by_set(a, sets) for a in arrays)
-        _project(*views, mean, mean_product, slope)
+
+    def project(rows):
+        arrays = dy[rows], x_hat[rows], dx[rows]
+        views = [_by_set(a, sets) for a in arrays]
+        _project(*views, np.empty_like(views[0]), mean, mean_product, slope)
+
+    _each(blocks, project)
     return dx, dscale, dshift
 
 
 def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
     """Finish one block of rows after the other."""
     dx = np.empty_like(dy)
-    blocks = row_blocks(dy)
-    scratch = np.empty_like(dy[blocks[0]])
     inv_std = inv_std.reshape(len(dy), -1)
     spread = _spread(scale, sets)
-    sums = []
-    for rows in blocks:
-        d, h, out, product = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
-        sums.append(_parameter_sums(d, h, product, sets))
+
+    def work(rows):
+        d, h, out = dy[rows], x_hat[rows], dx[rows]
+        product = np.empty_like(d)
+        sums = _parameter_sums(d, h, product, sets)
         if scale is not None:
             np.multiply(_by_parameter(d, sets), spread, out=_by_parameter(out, sets))
             d = out
-        d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
+        if sets.width != dy.shape[1]:
+            d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
         mean_product = _mean_product(d, h, sets)
         mean = mean_of_sets(d, sets) if centre else None
         _project(d, h, out, product, mean, mean_product, inv_std[rows].reshape(-1, 1))
-    return dx, *_total(sums)
+        return sums
+
+    return dx, *_total(_each(row_blocks(dy), work))
 
 
 def _project(d, x_hat, out, scratch, mean, mean_product, slope):
@@ -378,7 +399,7 @@ def _project(d, x_hat, out, scratch, mean, mean_product, slope):
 
 def _parameter_sums(dy, x_hat, scratch, sets):
     """Sum dy * x_hat (left in scratch) and dy for every parameter."""
-    product = np.multiply(dy, x_hat, out=scratch[: len(dy)])
+    product = np.multiply(dy, x_hat, out=scratch)
     return _sum_by_parameter(product, sets.repeat), _sum_by_parameter(dy, sets.repeat)
 
 
@@ -390,6 +411,16 @@ def _total(sums):
         np.sum(parts, axis=0, dtype=np.float64).astype(parts[0].dtype)
         for parts in zip(*sums, strict=True)
     ]
+
+
+def _each(blocks, work):
+    """Return work(rows) for every block, in order."""
+    if len(blocks) < MANY_BLOCKS or THREADS == 1:
+        return [work(rows) for rows in blocks]
+    with ThreadPoolExecutor(THREADS) as pool:
+        # A context each: it holds what np.errstate was told.
+        tasks = [pool.submit(copy_context().run, work, rows) for rows in blocks]
+        return [task.result() for task in tasks]
 
 
 def row_blocks(x):
@@ -442,7 +473,7 @@ def mean_of_sets(a, sets):
     """
     if sets.across:
         return _sum_by_parameter(a, sets.width) * (1 / (len(a) * sets.width))
-    return a @ _constant(sets.width, 1, 1 / sets.width, a.dtype)
+    return a.dot(_constant(sets.width, 1, 1 / sets.width, a.dtype))
 
 
 def _mean_square(a, scratch, sets):
@@ -457,7 +488,9 @@ def _mean_product(a, b, sets):
 
 def _by_set(a, sets):
     """View a matrix so that what `_per_set` returns broadcasts over it."""
-    return _by_parameter(a, sets) if sets.across else a.reshape(-1, sets.width)
+    if sets.across:
+        return _by_parameter(a, sets)
+    return a if a.shape[1] == sets.width else a.reshape(-1, sets.width)
 
 
 def _per_set(values, sets):
@@ -480,7 +513,7 @@ def _spread(values, sets):
 def _sum_by_parameter(a, repeat):
     """Sum over the rows and over `repeat` neighbouring columns."""
     if repeat >= LONG:
-        sums = a.reshape(-1, repeat) @ _constant(repeat, 1, 1.0, a.dtype)
+        sums = a.reshape(-1, repeat).dot(_constant(repeat, 1, 1.0, a.dtype))
         return _column_sum(sums.reshape(len(a), -1))
     row = _column_sum(a)
     if repeat == 1:
@@ -492,7 +525,7 @@ def _column_sum(a):
     """Sum over the rows, in pieces of `ROWS_AT_ONCE`."""
     n, columns = a.shape
     if n <= ROWS_AT_ONCE:
-        return (_constant(1, n, 1.0, a.dtype) @ a)[0]
+        return _constant(1, n, 1.0, a.dtype).dot(a)[0]
     whole = n - n % ROWS_AT_ONCE
     pieces = a[:whole].reshape(-1, ROWS_AT_ONCE, columns)
     sums = _constant(1, ROWS_AT_ONCE, 1.0, a.dtype) @ pieces

@@ -254,6 +254,8 @@ def _backward(dy, cache, inv_std, centre=True):
 
 def _matrix(a, how):
     """Reshape x (or dy) to the matrix whose sets the core knows."""
+    if a.shape == how.matrix and a.flags.c_contiguous:
+        return a
     if how.order is not None:
         a = a.transpose(how.order)
     return np.ascontiguousarray(a.reshape(how.matrix))
@@ -261,6 +263,8 @@ def _matrix(a, how):
 
 def _array(matrix, how, shape):
     """Undo `_matrix`."""
+    if matrix.shape == shape:
+        return matrix
     if how.order is None:
         return matrix.reshape(shape)
     ordered = matrix.reshape([shape[axis] for axis in how.order])
