@@ -65,7 +65,7 @@ test-notebooks: $(READY)
 		-n $(WORKERS) --dist loadscope
 
 test-browser: $(READY)
-	$(TEST) tests/test_browser*.py -rs
+	$(TEST) tests/test_browser*.py -rs -n $(WORKERS) --maxschedchunk=1
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks

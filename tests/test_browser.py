@@ -50,7 +50,7 @@ def chromium():
 def context(chromium):
     # One for all: the pages share a cache, so JupyterLab is loaded only once.
     context = chromium.new_context(viewport=SIZE)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(180_000)  # slides come once all cells ran
     yield context
     context.close()
 
