@@ -33,6 +33,8 @@ def whole(description, low, high, value, step=1):
 
 def log_slider(description, low, high, value, step=0.1):
     """Return a slider over powers of ten; `low` and `high` are exponents."""
+    # 0.010 reads better than 1.0e-2, and 1.0e-6 better than 0.0000010.
+    plain = low >= -4 and high < 2
     return widgets.FloatLogSlider(
         description=description,
         base=10,
@@ -40,7 +42,7 @@ def log_slider(description, low, high, value, step=0.1):
         max=high,
         value=value,
         step=step,
-        readout_format=".1e",
+        readout_format=".2g" if plain else ".1e",
         style=_WIDE,
     )
 

@@ -314,7 +314,7 @@ class GradientBound(LiveFigure):
     """Theorem 4.1: what batch norm does to the length of a gradient."""
 
     cases = 200
-    span = (1e-3, 1e5)
+    span = (1e-6, 1e6)
 
     def make_controls(self):
         """Return the controls: sigma, gamma, batch size and seed."""
@@ -333,8 +333,8 @@ class GradientBound(LiveFigure):
         ):
             ax = fig.add_axes((x, 0.16, 0.37, 0.70))
             ax.set(xscale="log", yscale="log", xlim=self.span, ylim=self.span)
-            ax.set_xticks([1e-2, 1, 1e2, 1e4])
-            ax.set_yticks([1e-2, 1, 1e2, 1e4])
+            ax.set_xticks([1e-4, 1, 1e4])
+            ax.set_yticks([1e-4, 1, 1e4])
             ax.minorticks_off()
             ax.plot(self.span, self.span, color=style.INK, linewidth=1)
             ax.set_xlabel(name)
@@ -343,8 +343,8 @@ class GradientBound(LiveFigure):
             self.dots.append(ax.plot([], [], "o", alpha=0.6, **look)[0])
         (self.factor,) = ax.plot([], [], "--", color=style.BATCH, linewidth=1.5)
         # The labels stand on the side of the line where nothing is.
-        self.above = ax.text(2e-3, 8e3, "")
-        self.below = ax.text(8e4, 2e-3, "", ha="right")
+        self.above = ax.text(3e-6, 3e5, "", va="top")
+        self.below = ax.text(5e5, 3e-6, "", ha="right")
         return [self.factor, *self.dots, self.above, self.below]
 
     def move(self, sigma, gamma, size, seed):
@@ -358,7 +358,7 @@ class GradientBound(LiveFigure):
             dots.set_data(np.clip(x, *self.span), np.clip(sides.left, *self.span))
         factor = (gamma / sigma) ** 2
         self.factor.set_data(self.span, np.array(self.span) * factor)
-        words = "dashed: times gamma² / sigma²\nline: unchanged"
+        words = "line: unchanged\ndashed: times\ngamma² / sigma²"
         self.above.set_text(words if factor < 1 else "")
         self.below.set_text(words if factor >= 1 else "")
         off = np.abs(sides.left / sides.right - 1).max()
@@ -370,7 +370,14 @@ class GradientBound(LiveFigure):
             f"{agree} in {self.cases} cases. The factor gamma²/sigma² is {factor:.3g}, "
             f"and batch norm makes the gradient longer in {larger} of them; on average "
             f"the squared length is multiplied by {mean:.3g}."
+            f"{self.beyond(sides.left)}"
         )
+
+    def beyond(self, values):
+        """Say how many dots stand at the edge, since their place lies beyond it."""
+        low, high = self.span
+        count = np.sum((values < low) | (values > high))
+        return f" {count} lie beyond the axes, at whose edge they stand." * bool(count)
 
 
 FIGURES = {
