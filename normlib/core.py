@@ -25,14 +25,10 @@ The rest is care for speed and rounding:
   counts in small arrays.)
 - A large array is worked on in blocks of rows that fit in the processor's cache, so
   that memory is read and written once, not once per step.
-- Of a very large array several blocks are worked on at a time, each in a thread.
 - The variance is two-pass. Where the mean is far from zero it is rounded coarsely;
   then what is left of it after the subtraction is measured and subtracted too.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
@@ -41,13 +37,6 @@ import numpy as np
 
 #: Bytes of one block: three or four of them fit in a level-2 cache of 1 MB.
 BLOCK_BYTES = 2**18
-
-#: Blocks from which threads are worth their start.
-MANY_BLOCKS = 16
-
-#: Threads for them: as many as linear algebra is told to use, else one per core.
-_told = os.environ.get("OMP_NUM_THREADS", "")
-THREADS = int(_told) if _told.isdigit() and int(_told) else os.cpu_count() or 1
 
 #: Rows added up in one go; the rounding of a sum grows with the number of its terms.
 ROWS_AT_ONCE = 256
@@ -124,12 +113,12 @@ def _forward(x, sets, eps, scale, shift, centre):
     elif sets.across:
         moments = _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks)
     else:
-
-        def work(rows):
-            arrays = x[rows], x_hat[rows], y[rows]
-            return _forward_block(*arrays, sets, eps, scale, shift, centre)
-
-        parts = _each(blocks, work)
+        parts = [
+            _forward_block(
+                x[rows], x_hat[rows], y[rows], sets, eps, scale, shift, centre
+            )
+            for rows in blocks
+        ]
         moments = Moments(*map(np.concatenate, zip(*parts, strict=True)))
     return x_hat, y, moments
 
@@ -155,16 +144,13 @@ def _forward_across(x, x_hat, y, sets, eps, scale, shift, blocks):
     inv_std = inverse_root(var, eps)
     far = not _near_zero(mean, var)
     first, second, slope = (_per_set(values, sets) for values in (mean, rest, inv_std))
-
-    def work(rows):
+    for rows in blocks:
         out = _by_set(x_hat[rows], sets)
         np.subtract(_by_set(x[rows], sets), first, out=out)
         if far:
             out -= second
         out *= slope
         _affine(x_hat[rows], scale, shift, y[rows], sets)
-
-    _each(blocks, work)
     return Moments(mean, var, inv_std)
 
 
@@ -203,15 +189,15 @@ def _near_zero(mean, var):
 
 def _moments_by_block(x, sets, blocks):
     """Return the count, the mean and the variance of the sets in every block."""
-
-    def work(rows):
-        part = x[rows]
-        views = (_by_set(a, sets) for a in (part, *np.empty((2, *part.shape), x.dtype)))
+    out, scratch = np.empty((2, *x[blocks[0]].shape), x.dtype)
+    parts = []
+    for rows in blocks:
+        n = rows.stop - rows.start
+        views = (_by_set(a, sets) for a in (x[rows], out[:n], scratch[:n]))
         mean, rest, var = _center(*views, sets)
         rest = 0.0 if rest is None else rest
-        return len(part), mean.astype(np.float64) + rest, var.astype(np.float64)
-
-    return _each(blocks, work)
+        parts.append((n, mean.astype(np.float64) + rest, var.astype(np.float64)))
+    return parts
 
 
 def _join(parts, dtype):
@@ -346,35 +332,32 @@ def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
     """Sum over all rows first: the same sums serve dscale, dshift and dx."""
     dx = np.empty_like(dy)
     blocks = row_blocks(dy)
-
-    def sums(rows):
-        return _parameter_sums(dy[rows], x_hat[rows], dx[rows], sets)
-
-    dscale, dshift = _total(_each(blocks, sums))
+    scratch = np.empty_like(dy[blocks[0]])
+    dscale, dshift = _total(
+        [_parameter_sums(dy[rows], x_hat[rows], scratch, sets) for rows in blocks]
+    )
     size = len(dy) * sets.width
     mean_product = _per_set(dscale * (1 / size), sets)
     mean = _per_set(dshift * (1 / size), sets) if centre else None
     slope = _per_set(inv_std if scale is None else inv_std * scale, sets)
-
-    def project(rows):
-        arrays = dy[rows], x_hat[rows], dx[rows]
-        views = [_by_set(a, sets) for a in arrays]
-        _project(*views, np.empty_like(views[0]), mean, mean_product, slope)
-
-    _each(blocks, project)
+    for rows in blocks:
+        arrays = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
+        views = (_by_set(a, sets) for a in arrays)
+        _project(*views, mean, mean_product, slope)
     return dx, dscale, dshift
 
 
 def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
     """Finish one block of rows after the other."""
     dx = np.empty_like(dy)
+    blocks = row_blocks(dy)
+    scratch = np.empty_like(dy[blocks[0]])
     inv_std = inv_std.reshape(len(dy), -1)
     spread = _spread(scale, sets)
-
-    def work(rows):
-        d, h, out = dy[rows], x_hat[rows], dx[rows]
-        product = np.empty_like(d)
-        sums = _parameter_sums(d, h, product, sets)
+    sums = []
+    for rows in blocks:
+        d, h, out, product = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
+        sums.append(_parameter_sums(d, h, product, sets))
         if scale is not None:
             np.multiply(_by_parameter(d, sets), spread, out=_by_parameter(out, sets))
             d = out
@@ -383,9 +366,7 @@ def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
         mean_product = _mean_product(d, h, sets)
         mean = mean_of_sets(d, sets) if centre else None
         _project(d, h, out, product, mean, mean_product, inv_std[rows].reshape(-1, 1))
-        return sums
-
-    return dx, *_total(_each(row_blocks(dy), work))
+    return dx, *_total(sums)
 
 
 def _project(d, x_hat, out, scratch, mean, mean_product, slope):
@@ -399,7 +380,7 @@ def _project(d, x_hat, out, scratch, mean, mean_product, slope):
 
 def _parameter_sums(dy, x_hat, scratch, sets):
     """Sum dy * x_hat (left in scratch) and dy for every parameter."""
-    product = np.multiply(dy, x_hat, out=scratch)
+    product = np.multiply(dy, x_hat, out=scratch[: len(dy)])
     return _sum_by_parameter(product, sets.repeat), _sum_by_parameter(dy, sets.repeat)
 
 
@@ -411,16 +392,6 @@ def _total(sums):
         np.sum(parts, axis=0, dtype=np.float64).astype(parts[0].dtype)
         for parts in zip(*sums, strict=True)
     ]
-
-
-def _each(blocks, work):
-    """Return work(rows) for every block, in order."""
-    if len(blocks) < MANY_BLOCKS or THREADS == 1:
-        return [work(rows) for rows in blocks]
-    with ThreadPoolExecutor(THREADS) as pool:
-        # A context each: it holds what np.errstate was told.
-        tasks = [pool.submit(copy_context().run, work, rows) for rows in blocks]
-        return [task.result() for task in tasks]
 
 
 def row_blocks(x):

@@ -386,32 +386,6 @@ def test_blocks_change_nothing_but_rounding(case, dtype, rng, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@every_norm
-def test_threads_change_no_bit(case, rng, monkeypatch):
-    norm, shape, options = case
-    inputs = [rng.normal(size=shape), *parameters(rng, norm, shape, options)]
-    inputs = [a.astype(np.float32) for a in (*inputs, rng.normal(size=shape))]
-    monkeypatch.setattr(core, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(core, "MANY_BLOCKS", 2)
-    monkeypatch.setattr(core, "THREADS", 1)
-    alone = run(norm, inputs, options)
-    monkeypatch.setattr(core, "THREADS", 3)
-    for a, b in zip(run(norm, inputs, options), alone, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_threads_pass_on_errors_and_do_not_warn(rng, monkeypatch):
-    monkeypatch.setattr(core, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(core, "MANY_BLOCKS", 2)
-    monkeypatch.setattr(core, "THREADS", 3)
-    x = rng.normal(size=(4, 5)).astype(np.float32) * np.float32(1e30)
-    y, _ = normlib.layer_norm(x)  # the squares overflow float32: done again wider
-    np.testing.assert_allclose(y.std(axis=1), 1, rtol=1e-5)
-    x[2, 3] = np.nan
-    with pytest.raises(ValueError, match="x must be finite"):
-        normlib.batch_norm(x)
-
-
 # --- dtypes -----------------------------------------------------------------------
 
 
