@@ -24,12 +24,13 @@ class GradientByLayer(LiveFigure):
     deepest = 40
 
     def make_controls(self):
-        """Return the controls: norm, activation, depth and the scale of the weights."""
+        """Return the controls: norm, activation, depth, scale of weights, and seed."""
         return {
             "norm": controls.choice("norm", list(NORMS), "none"),
             "activation": controls.choice("activation", list(ACTIVATIONS), "sigmoid"),
             "depth": controls.whole("depth", 2, self.deepest, 20),
             "gain": controls.slider("times He's weights", 0.5, 2.0, 1.0, 0.1),
+            "seed": controls.seed(),
         }
 
     def draw(self, fig):
@@ -52,11 +53,10 @@ class GradientByLayer(LiveFigure):
         self.left.text(40, 3e-15, "lines: 3 networks, dashed: predicted", ha="right")
         return [*self.lines, self.predicted, *self.cosines, self.alike]
 
-    def move(self, norm, activation, depth, gain):
+    def move(self, norm, activation, depth, gain, seed):
         """Draw three new networks and send one gradient through each."""
-        profile = depth_profile(
-            depth, activation=activation, norm=NORMS[norm], init="he", gain=gain
-        )
+        how = {"activation": activation, "norm": NORMS[norm], "gain": gain}
+        profile = depth_profile(depth, init="he", rng=seed, **how)
         relative = np.clip(profile.relative_gradient, FLOOR, CEILING)
         for line, curve, row, cosine in zip(
             self.lines, self.cosines, relative, profile.cosine, strict=True
@@ -81,8 +81,8 @@ class GradientByLayer(LiveFigure):
         shown = "below 1e-100" if first < 1e-100 else f"{first:.2g}"
         return (
             f"{depth} layers of {activation}, norm {norm}, weights {gain:g} times "
-            f"He's: the gradient {what}. At layer 1 it is {shown} times that at the "
-            f"last layer; the mean cosine between samples there is "
+            f"He's, seed {seed}: the gradient {what}. At layer 1 it is {shown} times "
+            f"that at the last layer; the mean cosine between samples there is "
             f"{profile.cosine[:, -1].mean():z.2f}."
         )
 
