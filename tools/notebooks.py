@@ -55,6 +55,7 @@ def run(notebook, folder):
         timeout=CELL_SECONDS,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else a diff shows how the lines happened to arrive
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
