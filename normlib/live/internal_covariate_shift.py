@@ -178,7 +178,7 @@ class Shift(LiveFigure):
             at = 0.76 - 0.36 * k
             words = f"{SHAPES[name]} {name}"
             fig.text(0.85, at, words, color=look["color"], weight="bold")
-            self.notes += [fig.text(0.85, at - d, "") for d in (0.08, 0.16)]
+            self.notes += [fig.text(0.85, at - d, "") for d in (0.08, 0.16, 0.24)]
         lines = [*self.loss.values(), *self.cosine.values()]
         return [line for group in lines for line in group] + self.notes
 
@@ -201,17 +201,23 @@ class Shift(LiveFigure):
                 self.runs[key] = found[name, one]
             found[name, one] = self.runs[key]
         self._show(found)
-        loss, cosine = (
+        loss, cosine, shift = (
             {n: self._mean(found, n, which) for n in ("none", "batch")}
-            for which in (self._last_loss, self._late_cosine)
+            for which in (self._last_loss, self._late_cosine, self._late_shift)
         )
         who = f"mean of seeds 0 to {SEEDS[-1]}" if seed == ALL else f"seed {seed}"
-        more = "more" if cosine["batch"] < cosine["none"] else "less"
+        more = sum(
+            self._late_shift(found["batch", s]) > self._late_shift(found["none", s])
+            for s in seeds
+        )
+        count = f"more in {more} of {len(seeds)} seeds" if seed == ALL else None
+        more = count or ("more" if more else "less")
         return (
             f"{network} layers, learning rate times {none:g} (none) and {batch:g} "
-            f"(batch), {who}: over the later half of the layers the mean cosine is "
-            f"{cosine['none']:z.2f} without norm and {cosine['batch']:z.2f} with batch "
-            f"norm, which shifts {more}. The loss ends at {loss['none']:.2g} and "
+            f"(batch), {who}: over the later half of the layers the mean shift is "
+            f"{shift['none']:.2g} without norm and {shift['batch']:.2g} with batch "
+            f"norm, which shifts {more}; the mean cosine is {cosine['none']:z.2f} and "
+            f"{cosine['batch']:z.2f}. The loss ends at {loss['none']:.2g} and "
             f"{loss['batch']:.2g}."
         )
 
@@ -222,6 +228,10 @@ class Shift(LiveFigure):
     @staticmethod
     def _late_cosine(run):
         return np.nanmean(run.cosine[:, 3:])
+
+    @staticmethod
+    def _late_shift(run):
+        return np.nanmean(run.distance[:, 3:])
 
     @staticmethod
     def _mean(found, name, number):
@@ -242,9 +252,14 @@ class Shift(LiveFigure):
             if any(n == name for n, _ in found):
                 loss = self._mean(found, name, self._last_loss)
                 cosine = self._mean(found, name, self._late_cosine)
-                words = f"loss {loss:.2g}", f"cosine {cosine:z.2f}"
+                shift = self._mean(found, name, self._late_shift)
+                words = (
+                    f"loss {loss:.2g}",
+                    f"cosine {cosine:z.2f}",
+                    f"shift {shift:.2g}",
+                )
                 for text, word in zip(
-                    self.notes[2 * k : 2 * k + 2], words, strict=True
+                    self.notes[3 * k : 3 * k + 3], words, strict=True
                 ):
                     text.set_text(word)
 
