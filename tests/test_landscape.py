@@ -177,10 +177,11 @@ def test_batch_norm_smooths_a_relu_network():
 
 @pytest.mark.slow
 def test_batch_norm_does_not_smooth_a_well_set_tanh_network():
-    none, batch = (summaries(norm, **CASES["tanh"]) for norm in (None, "batch"))
-    assert batch.gradient_change > none.gradient_change
-    assert batch.mean_beta > none.mean_beta
-    assert (batch.predictiveness < none.predictiveness).all()
+    none, *normed = (summaries(n, **CASES["tanh"]) for n in (None, "batch", "layer"))
+    for found in normed:
+        assert found.gradient_change > 1.5 * none.gradient_change
+        assert found.mean_beta > 1.5 * none.mean_beta
+        assert (found.predictiveness < none.predictiveness).all()
 
 
 @pytest.mark.slow
