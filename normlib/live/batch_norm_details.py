@@ -225,10 +225,8 @@ class Convolution(LiveFigure):
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
             ax.set_title(words)
-            image = ax.imshow(
-                np.zeros((14, 14)), cmap="PuOr_r", vmin=-limit, vmax=limit
-            )
-            self.images.append(image)
+            ax.set_aspect("equal")
+            self.images.append(style.cells(ax, (14, 14), "PuOr_r", -limit, limit))
             self.notes.append(ax.text(6.5, 14.4, "", ha="center", va="center"))
         return [*self.images, *self.notes]
 
@@ -244,7 +242,7 @@ class Convolution(LiveFigure):
         for image, values in zip(
             self.images, (x[digit, 0], x_hat, difference), strict=True
         ):
-            image.set_data(values)
+            image.set_array(values)
         shared = x.size if mean == "channel" else BATCH
         count = len(KERNELS) * x.size // shared
         worst = np.abs(difference).max()
@@ -483,9 +481,8 @@ class Correlations(LiveFigure):
         self.title = fig.text(0.08, 0.93, "", weight="bold", size=12)
         ax = fig.add_axes((0.57, 0.13, 0.36, 0.72))
         ax.set_title("correlations of all 16 units")
-        self.matrix = ax.imshow(
-            np.zeros((UNITS, UNITS)), cmap="RdBu_r", vmin=-1, vmax=1
-        )
+        ax.set_aspect("equal")
+        self.matrix = style.cells(ax, (UNITS, UNITS), "RdBu_r", -1, 1)
         ax.set_xticks(range(0, UNITS, 5))
         ax.set_yticks(range(0, UNITS, 5))
         (self.pick,) = ax.plot([], [], "s", ms=13, mfc="none", mew=2, color=style.INK)
@@ -508,7 +505,7 @@ class Correlations(LiveFigure):
         for line in (self.dots, self.top, self.right):
             line.set_color(color)
         correlation = np.corrcoef(y.T)
-        self.matrix.set_data(correlation)
+        self.matrix.set_array(correlation)
         self.pick.set_data([first, second], [second, first])
         self.names[0].set_text(f"unit {first}")
         self.names[1].set_text(f"unit {second}")

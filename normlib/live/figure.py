@@ -245,7 +245,7 @@ class LiveFigure:
         """Return the frame as a PNG without filters, half the time of Pillow's."""
         width, height = self.canvas.get_width_height()
         rows = np.zeros((height, 1 + 3 * width), np.uint8)  # filter 0, then RGB
-        pixels = np.asarray(self.canvas.buffer_rgba())[..., :3]
+        pixels = np.frombuffer(self._picture().tobytes(), np.uint8)
         rows[:, 1:] = pixels.reshape(height, -1)
         header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
         parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))

@@ -11,6 +11,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.text import Text
 
+#: Part of a line's width that lies left of its anchor.
+SHARE = {"left": 0.0, "center": 0.5, "right": 1.0}
+
+#: Stamps kept for one look; a text with formulas makes a new one of every wording.
+MOST_STAMPS = 500
+
 
 def draw(text, renderer):
     """Draw a `matplotlib.text.Text` that has no box around it.
@@ -26,85 +32,89 @@ def draw(text, renderer):
     if not text.get_visible() or not words:
         return
     x, y = text.get_transform().transform(text.get_unitless_position())
-    look = _Look(text, renderer)
+    look = _look(
+        text.get_fontproperties(),
+        text.get_verticalalignment(),
+        text.get_rotation(),
+        text.get_color(),
+        text.get_alpha(),
+        (renderer.width, renderer.height, renderer.dpi),
+    )
+    side = text.get_horizontalalignment()
     if text.get_rotation() == 0 and not set("$\n") & set(words):
-        start = x - look.share * look.width(words)
-        for k, character in enumerate(words):
-            if character != " ":
-                left = start + look.width(words[:k])
-                look.stamp(character, left, y, "left", renderer)
+        look.draw_line(words, x, y, side, renderer)
     else:
-        look.stamp(words, x, y, text.get_horizontalalignment(), renderer)
+        look.stamp(words, x, y, side, renderer)
+
+
+@lru_cache(maxsize=512)
+def _look(font, *rest):
+    # A copy: the text may change its font, and with it what is remembered here.
+    return _Look(font.copy(), *rest)
 
 
 class _Look:
-    """How a text looks, apart from its words and its place."""
+    """How texts look, apart from their words and places, and the stamps so far."""
 
-    def __init__(self, text, renderer):
-        self.font = text.get_fontproperties()
-        self.vertical = text.get_verticalalignment()
-        self.rotation = text.get_rotation()
-        self.color = text.get_color()
-        self.alpha = text.get_alpha()
-        self.canvas = (renderer.width, renderer.height, renderer.dpi)
-        side = text.get_horizontalalignment()
-        self.share = {"left": 0.0, "center": 0.5, "right": 1.0}[side]
-        self.gc = renderer.new_gc()
+    def __init__(self, font, vertical, rotation, color, alpha, canvas):
+        self.font = font
+        self.how = {
+            "verticalalignment": vertical,
+            "rotation": rotation,
+            "color": color,
+            "alpha": alpha,
+        }
+        self.canvas = canvas
+        self.gc = RendererAgg(*canvas).new_gc()
+        self.advances = {}
+        self.stamps = {}
 
-    def width(self, words):
-        return sum(_advance(c, self.font, self.canvas) for c in words)
+    def draw_line(self, words, x, y, side, renderer):
+        """Set a line from single characters."""
+        places = [x]
+        for character in words:
+            places.append(places[-1] + self.advance(character))
+        shift = SHARE[side] * (places[-1] - x)
+        for character, place in zip(words, places, strict=False):
+            if character != " ":
+                self.stamp(character, place - shift, y, "left", renderer)
 
-    def stamp(self, words, x, y, horizontal, renderer):
-        pixels, left, bottom = _stamp(
-            words,
-            self.font,
-            horizontal,
-            self.vertical,
-            self.rotation,
-            self.color,
-            self.alpha,
-            self.canvas,
-        )
+    def stamp(self, words, x, y, side, renderer):
+        """Draw words in one piece."""
+        if (words, side) not in self.stamps:
+            if len(self.stamps) == MOST_STAMPS:
+                self.stamps.clear()
+            self.stamps[words, side] = self.cut(words, side)
+        pixels, left, bottom = self.stamps[words, side]
         if pixels is not None:
             renderer.draw_image(self.gc, round(x) + left, round(y) + bottom, pixels)
 
+    def advance(self, character):
+        """Return the width of a character in pixels."""
+        if character not in self.advances:
+            # Ten in a row, since a single width is rounded up to whole pixels.
+            row = RendererAgg(*self.canvas).get_text_width_height_descent(
+                10 * character, self.font, False
+            )
+            self.advances[character] = row[0] / 10
+        return self.advances[character]
 
-@lru_cache(maxsize=1024)
-def _advance(character, font, canvas):
-    # Ten in a row, since a single width is rounded up to whole pixels.
-    row = RendererAgg(*canvas).get_text_width_height_descent(
-        10 * character, font, False
-    )
-    return row[0] / 10
-
-
-@lru_cache(maxsize=2048)
-def _stamp(words, font, horizontal, vertical, rotation, color, alpha, canvas):
-    """Return pixels (row 0 at the bottom) and their offset from the anchor."""
-    width, height, _ = canvas
-    x, y = width // 2, height // 2
-    renderer = RendererAgg(*canvas)
-    sample = Text(
-        x,
-        y,
-        words,
-        fontproperties=font,
-        horizontalalignment=horizontal,
-        verticalalignment=vertical,
-        rotation=rotation,
-        color=color,
-        alpha=alpha,
-    )
-    sample.set_figure(_Paper(canvas))
-    sample.draw(renderer)
-    pixels = np.asarray(renderer.buffer_rgba())[::-1]
-    inked = pixels[..., 3] > 0
-    if not inked.any():
-        return None, 0, 0
-    rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
-    bottom, top, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    cut = np.ascontiguousarray(pixels[bottom:top, left:right])
-    return cut, left - x, bottom - y
+    def cut(self, words, side):
+        """Return pixels (row 0 at the bottom) and their offset from the anchor."""
+        x, y = self.canvas[0] // 2, self.canvas[1] // 2
+        renderer = RendererAgg(*self.canvas)
+        look = {**self.how, "fontproperties": self.font, "horizontalalignment": side}
+        sample = Text(x, y, words, **look)
+        sample.set_figure(_Paper(self.canvas))
+        sample.draw(renderer)
+        pixels = np.asarray(renderer.buffer_rgba())[::-1]
+        inked = pixels[..., 3] > 0
+        if not inked.any():
+            return None, 0, 0
+        rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
+        bottom, top, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        cut = np.ascontiguousarray(pixels[bottom:top, left:right])
+        return cut, left - x, bottom - y
 
 
 class _Paper:

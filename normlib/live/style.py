@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
 # Okabe & Ito's palette: distinct for every common form of colour blindness.
@@ -90,3 +91,31 @@ def moving_title(ax, words="", pad=8):
         size=mpl.rcParams["axes.titlesize"],
         weight="bold",
     )
+
+
+def cells(ax, shape, colors, low, high):
+    """Return a grid of coloured cells whose values `set_array` changes.
+
+    Row 0 is on top and the middle of cell (row, column) at x = column, y = row, as
+    with `Axes.imshow`, which takes five times as long to draw a frame.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw; its limits are set to the grid.
+    shape : tuple of int
+        Rows and columns.
+    colors : str
+        Name of a colour map.
+    low, high : float
+        Values with the first and the last colour.
+
+    Returns
+    -------
+    matplotlib.collections.QuadMesh
+        The grid.
+    """
+    rows, columns = shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    return ax.pcolormesh(*edges, np.zeros(shape), cmap=colors, vmin=low, vmax=high)

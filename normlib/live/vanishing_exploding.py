@@ -171,10 +171,7 @@ class WhatTrains(LiveFigure):
         self.maps, self.cells, self.counts = {}, {}, {}
         for k, norm in enumerate(NORMS):
             ax = fig.add_axes((0.09 + 0.31 * k, 0.17, 0.27, 0.66))
-            blank = np.zeros((4, 4))
-            self.maps[norm] = ax.imshow(
-                blank, vmin=0, vmax=1, cmap="Blues", aspect="auto"
-            )
+            self.maps[norm] = style.cells(ax, (4, 4), "Blues", 0, 1)
             ax.set_xticks(range(4), [f"{r:g}" for r in self.rates])
             ax.set_yticks(range(4), self.depths)
             ax.tick_params(length=0)
@@ -220,7 +217,7 @@ class WhatTrains(LiveFigure):
             for row in rows:
                 if row.norm == norm:
                     found[self.depths.index(row.depth)] = row.accuracy
-            self.maps[name].set_data(np.nan_to_num(found))
+            self.maps[name].set_array(np.nan_to_num(found))
             for text, value in zip(self.cells[name], found.flat, strict=True):
                 text.set_text("" if np.isnan(value) else f"{value:.2f}")
                 text.set_color("white" if value > 0.6 else style.INK)

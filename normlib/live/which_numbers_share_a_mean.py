@@ -89,9 +89,7 @@ class NormTable(LiveFigure):
             self.left.text(d, n, "", ha="center", va="center")
             for n, d in np.ndindex(*self.table.shape)
         ]
-        self.image = self.right.imshow(
-            np.zeros_like(self.table), aspect="auto", cmap="RdBu", vmin=-3, vmax=3
-        )
+        self.image = style.cells(self.right, self.table.shape, "RdBu", -3, 3)
         for ax in (self.left, self.right):
             ax.set_xticks(range(columns), [f"d={d}" for d in range(columns)])
             ax.set_yticks(range(rows), [f"n={n}" for n in range(rows)])
@@ -156,7 +154,7 @@ class NormTable(LiveFigure):
         for text, value in zip(self.numbers, x.flat, strict=True):
             text.set_text(f"{value:.0f}")
         y, members, color = self._normalize(norm, x, picked)
-        self.image.set_data(y)
+        self.image.set_array(y)
         self._mark(members, picked, color)
         self._write_results(y, members)
         self.title.set_text(
@@ -399,10 +397,11 @@ class FeatureMaps(LiveFigure):
             for ax in (top, low):
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(True)
-            shown = dict(cmap="PuOr_r", interpolation="nearest")
-            blank = np.zeros((8, 8))
-            self.before.append(top.imshow(blank, vmin=-4, vmax=4, **shown))
-            self.after.append(low.imshow(blank, vmin=-4, vmax=4, **shown))
+                ax.set_aspect("equal")
+            self.before.append(style.cells(top, (8, 8), "PuOr_r", -4, 4))
+            self.after.append(style.cells(low, (8, 8), "PuOr_r", -4, 4))
+            for ax in (top, low):  # a little wider, so that the frame stays in view
+                ax.set(xlim=(-0.57, 7.57), ylim=(7.57, -0.57))
             self.stats.append(
                 low.text(3.5, 8.3, "", ha="center", va="center", clip_on=False)
             )
@@ -419,8 +418,8 @@ class FeatureMaps(LiveFigure):
         x[sample] *= gain
         y = MAP_NORMS[norm](x)
         for k in range(4):
-            self.before[k].set_data(x[sample, k])
-            self.after[k].set_data(y[sample, k])
+            self.before[k].set_array(x[sample, k])
+            self.after[k].set_array(y[sample, k])
             values = y[sample, k]
             mean, std = values.mean(), values.std()
             self.stats[k].set_text(f"mean {mean:z.2f}, std {std:.2f}")
