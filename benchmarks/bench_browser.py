@@ -119,7 +119,8 @@ def main():
     for name, times in rows.items():
         print(
             f"{name:8} median {np.nanmedian(times):6.0f}   "
-            f"95 % {np.nanpercentile(times, 95):6.0f}"
+            f"95 % {np.nanpercentile(times, 95):6.0f}   "
+            f"without an answer: {np.isnan(times).sum()}"
         )
     ratio = np.nanmedian(rows["usual"]) / np.nanmedian(rows["live"])
     print(f"ratio    {ratio:6.1f}")
