@@ -248,7 +248,7 @@ FORGETS_THE_MEAN = """def my_layer_norm(x, eps=1e-5):
 
 
 check.layer_norm(my_layer_norm)"""
-RIGHT = FORGETS_THE_MEAN.replace("return x /", "return (x - x.mean(-1, keepdims=True)) /")
+RIGHT = FORGETS_THE_MEAN.replace("return x", "return (x - x.mean(-1, keepdims=True))")
 
 
 def test_an_exercise_is_failed_then_solved_and_drives_its_figure(lab, watch):
