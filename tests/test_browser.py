@@ -176,6 +176,10 @@ def check_figure(page, figure, where):
     controls = figure.query_selector_all(".normlib-controls > *")
     assert controls, f"{where}: a live figure without controls"
     controls = [control for control in controls if not is_disabled(control)]
+    for control in controls:
+        if track := control.query_selector(".noUi-target"):
+            room = track.bounding_box()["width"]
+            assert room > 80, f"{where}: {control.inner_text()!r} has {room:.0f} px"
     silent = []
     for control in controls:
         for moves in control_moves(page, control):

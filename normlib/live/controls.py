@@ -60,7 +60,11 @@ def choice(description, options, value):
         description=description, options=options, value=value, style=dict(_WIDE)
     )
     buttons.style.button_width = "auto"
-    buttons.layout.width = "max-content"  # label and buttons in one line
+    # Label and buttons in one line.
+    buttons.layout.width = "max-content"
+    buttons.layout.display = "flex"
+    buttons.layout.flex_flow = "row nowrap"
+    buttons.layout.grid_gap = "0 8px"
     return buttons
 
 
@@ -74,6 +78,12 @@ def switch(description, value=False):
 def seed(value=0):
     """Return the control that draws the random numbers afresh."""
     return whole("seed", 0, 99, value)
+
+
+def widen(control):
+    """Make a slider so wide on a page that its label leaves room to slide."""
+    if hasattr(control, "readout"):
+        control.layout.width = f"{220 + 7 * len(control.description)}px"
 
 
 def offered(control):

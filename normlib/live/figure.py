@@ -211,6 +211,10 @@ class LiveFigure:
         self._text = widgets.HTML()
         row = widgets.HBox([*self.controls.values(), *self.helpers()])
         row.layout.flex_flow = "row wrap"
+        if not self.lecture:  # there the page gives widths and gaps
+            row.layout.grid_gap = "0 24px"
+            for control in self.controls.values():
+                controls.widen(control)
         rows = [row, self._image, self._text]
         self._progress = widgets.FloatProgress(min=0, max=1)
         stop = widgets.Button(description="Stop", icon="stop")
