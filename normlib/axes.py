@@ -75,7 +75,7 @@ class Sharing(NamedTuple):
     size: int
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # 2.0 is no number of groups, though 2 is
 def sharing(norm, shape, num_groups=None, axes=None):
     """Describe which entries share statistics and parameters.
 
@@ -184,8 +184,11 @@ def normalize_axes(axes, ndim):
     >>> normalize_axes((-1, 1), 4)
     (1, 3)
     """
-    given = (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
-    whole = all(isinstance(axis, int | np.integer) for axis in given)
+    given = tuple(axes) if np.iterable(axes) else (axes,)
+    whole = all(
+        isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+        for axis in given
+    )
     found = sorted({int(a) + (ndim if a < 0 else 0) for a in given}) if whole else []
     if not found or len(found) != len(given) or found[0] < 0 or found[-1] >= ndim:
         raise ValueError(

@@ -783,7 +783,9 @@ def rms_norm_backward(dy, cache):
 
 def _trailing(norm, shape, axes):
     """Look up the sets over trailing axes; refuse other axes."""
-    how = sharing(norm, shape, None, axes if isinstance(axes, int) else tuple(axes))
+    if type(axes) is not int:
+        axes = normalize_axes(axes, len(shape))
+    how = sharing(norm, shape, None, axes)
     if how.order is not None or how.sets.across:
         raise ValueError(
             f"axes must be trailing axes of x such as -1 or (-2, -1), got {axes} for "
@@ -915,6 +917,11 @@ def weight_norm_backward(dw, cache):
 
 def _floats(x, name="x"):
     """Return x as an array to compute with, and the float type of the result."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain array, got a masked one, whose mask would be "
+            f"ignored; pass the entries that count, {name}.compressed() say"
+        )
     x = np.asarray(x)
     if x.dtype.kind != "f":
         raise TypeError(
@@ -950,7 +957,11 @@ def _parameter(value, how, dtype, name):
 
 
 def _checked_eps(eps):
-    if not 0 <= eps < np.inf:
+    try:
+        allowed = 0 <= eps < np.inf
+    except (TypeError, ValueError):
+        raise TypeError(f"eps must be one number, got {eps!r}") from None
+    if not allowed:
         raise ValueError(f"eps must be 0 or more (and finite), got {eps}")
     return float(eps)  # of a type that does not widen float32
 

@@ -386,6 +386,43 @@ def test_blocks_change_nothing_but_rounding(case, dtype, rng, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("axes", [1.0, (1.0,), True, (True,), "1", None, (), (1, 1)])
+def test_axes_that_are_no_axes_are_named(axes):
+    x = np.eye(2, 3)
+    normlib.layer_norm(x, axes=1)  # 1.0 and True hash as 1: none of them is let in
+    for function in (normlib.layer_norm, normlib.rms_norm):
+        with pytest.raises(ValueError, match="axes must be different axes of x"):
+            function(x, axes=axes)
+
+
+@pytest.mark.parametrize("axes", [-1, np.int64(1), [1], (np.int8(-1),)])
+def test_axes_may_be_any_whole_number_or_a_sequence(axes):
+    x = np.eye(2, 3)
+    expected, _ = normlib.layer_norm(x)
+    np.testing.assert_array_equal(normlib.layer_norm(x, axes=axes)[0], expected)
+
+
+@pytest.mark.parametrize("num_groups", [2.0, True, "2", None])
+def test_a_number_of_groups_is_whole_also_after_a_call_with_2(num_groups):
+    x = np.ones((3, 4))
+    normlib.group_norm(x, 2)
+    normlib.group_norm(x, 1)
+    with pytest.raises(ValueError, match="num_groups"):
+        normlib.group_norm(x, num_groups)
+
+
+@pytest.mark.parametrize("eps", ["1e-5", None, np.ones(2)])
+def test_an_eps_that_is_no_number_is_named(eps):
+    with pytest.raises(TypeError, match="eps must be one number"):
+        normlib.batch_norm(np.eye(2), eps=eps)
+
+
+def test_a_mask_is_not_silently_ignored():
+    x = np.ma.masked_greater(np.eye(3), 0.5)
+    with pytest.raises(TypeError, match="x must be a plain array, got a masked one"):
+        normlib.batch_norm(x)
+
+
 # --- dtypes -----------------------------------------------------------------------
 
 
