@@ -347,7 +347,7 @@ def batch_norm_backward(dy, cache):
     Raises
     ------
     TypeError
-        If dy does not hold floats.
+        If dy does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dy does not have the shape of y.
 
@@ -367,6 +367,7 @@ def batch_norm_backward(dy, cache):
     >>> dgamma.round(3), dbeta
     (array([-0.926]), array([1.]))
     """
+    _check_cache(cache, NormCache, "batch_norm")
     return _backward(dy, cache, cache.inv_std)
 
 
@@ -502,7 +503,7 @@ def layer_norm_backward(dy, cache):
     Raises
     ------
     TypeError
-        If dy does not hold floats.
+        If dy does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dy does not have the shape of y.
 
@@ -523,6 +524,7 @@ def layer_norm_backward(dy, cache):
     >>> dx.round(3)
     array([[ 0.176, -0.22 ,  0.044]])
     """
+    _check_cache(cache, NormCache, "layer_norm")
     return _backward(dy, cache, cache.inv_std)
 
 
@@ -593,7 +595,7 @@ def instance_norm_backward(dy, cache):
     Raises
     ------
     TypeError
-        If dy does not hold floats.
+        If dy does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dy does not have the shape of y.
 
@@ -604,6 +606,7 @@ def instance_norm_backward(dy, cache):
     >>> dx.ravel().round(3)
     array([ 0.176, -0.22 ,  0.044])
     """
+    _check_cache(cache, NormCache, "instance_norm")
     return _backward(dy, cache, cache.inv_std)
 
 
@@ -676,7 +679,7 @@ def group_norm_backward(dy, cache):
     Raises
     ------
     TypeError
-        If dy does not hold floats.
+        If dy does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dy does not have the shape of y.
 
@@ -687,6 +690,7 @@ def group_norm_backward(dy, cache):
     >>> dx.round(3)
     array([[ 0.176, -0.22 ,  0.044]])
     """
+    _check_cache(cache, NormCache, "group_norm")
     return _backward(dy, cache, cache.inv_std)
 
 
@@ -757,7 +761,7 @@ def rms_norm_backward(dy, cache):
     Raises
     ------
     TypeError
-        If dy does not hold floats.
+        If dy does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dy does not have the shape of y.
 
@@ -777,6 +781,7 @@ def rms_norm_backward(dy, cache):
     >>> dx.round(4)
     array([[ 0.181 , -0.1358]])
     """
+    _check_cache(cache, RMSCache, "rms_norm")
     dx, dgamma, _ = _backward(dy, cache, cache.inv_rms, centre=False)
     return dx, dgamma
 
@@ -884,7 +889,7 @@ def weight_norm_backward(dw, cache):
     Raises
     ------
     TypeError
-        If dw does not hold floats.
+        If dw does not hold floats, or cache is that of another kind of norm.
     ValueError
         If dw does not have the shape of w.
 
@@ -903,6 +908,7 @@ def weight_norm_backward(dw, cache):
     >>> dv.round(2), dg
     (array([[ 1.28, -0.96]]), array([0.6]))
     """
+    _check_cache(cache, WeightNormCache, "weight_norm")
     direction = cache.direction
     dw = _gradient(dw, direction.shape, direction.dtype, "dw")
     dg = np.vecdot(dw, direction)
@@ -940,6 +946,13 @@ def _gradient(dy, shape, dtype, name="dy"):
             f"{name} must have the shape of the forward result {shape}, got {dy.shape}"
         )
     return dy.astype(dtype, copy=False)
+
+
+def _check_cache(cache, kind, norm):
+    if type(cache) is not kind:
+        raise TypeError(
+            f"cache must be the second result of {norm}, got {type(cache).__name__}"
+        )
 
 
 def _parameter(value, how, dtype, name):

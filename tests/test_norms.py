@@ -417,6 +417,21 @@ def test_an_eps_that_is_no_number_is_named(eps):
         normlib.batch_norm(np.eye(2), eps=eps)
 
 
+def test_a_cache_of_another_kind_is_refused(rng):
+    x = rng.normal(size=(4, 6))
+    caches = {
+        "layer_norm": normlib.layer_norm(x)[1],
+        "rms_norm": normlib.rms_norm(x)[1],
+        "weight_norm": normlib.weight_norm(x, np.ones(4))[1],
+    }
+    for norm, own in caches.items():
+        backward = getattr(normlib, f"{norm}_backward")
+        for cache in (*caches.values(), x, None):
+            if cache is not own:
+                with pytest.raises(TypeError, match=f"second result of {norm}, got"):
+                    backward(x, cache)
+
+
 def test_a_mask_is_not_silently_ignored():
     x = np.ma.masked_greater(np.eye(3), 0.5)
     with pytest.raises(TypeError, match="x must be a plain array, got a masked one"):
