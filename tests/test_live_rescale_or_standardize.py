@@ -108,7 +108,12 @@ def test_the_divisor_decides_the_spread(std):
             "becomes 0.00, and standard deviation 2.00 becomes 1.00.",
         ),
         (lambda x: (x - x.mean(0)) / x.var(0), "becomes 0.50 = 1 / 2.00."),
-        (lambda x: x / x.std(0), "mean 3.00 becomes 1.50"),
+        (
+            lambda x: x / x.std(0),
+            "mean 2.00 becomes 1.00, and standard deviation 2.00 becomes 1.00; "
+            "the mean should be 0.",
+        ),
+        (lambda x: x / x.var(0) ** 2, "some of it lies outside the picture."),
         (lambda x: x - x.mean(0), "becomes 2.00; it should be 1."),
         (lambda x: x - x.mean(1, keepdims=True), "becomes 0.00; it should be 1."),
         (lambda x: ..., "Not drawn: your <lambda> still returns the ..."),
@@ -119,7 +124,7 @@ def test_the_divisor_decides_the_spread(std):
 def test_the_readers_function_drives_the_divisor(function, words):
     figure = Divisor(function)
     assert figure.values["divisor"] == "yours"
-    figure.set(mean=3.0, std=2.0)
+    figure.set(mean=2.0, std=0.25 if "outside" in words else 2.0)
     assert words in figure.sentence
 
 

@@ -80,11 +80,26 @@ def test_the_bars_of_the_cube_are_the_counts(reading):
 
 def test_groups_that_do_not_divide_are_refused_and_stay_set():
     figure = topic.NormCube()
+    figure.set(norm="group")
     before = figure.png
     figure.set(num_groups=4)
     assert "4 groups do not divide 6 channels" in figure.sentence
     assert figure.controls["num_groups"].value == 4
     assert figure.png == before
+
+
+@pytest.mark.parametrize("reading", list(topic.CUBE_NORMS))
+def test_only_group_norm_minds_the_number_of_groups(reading):
+    figure = topic.NormCube()
+    figure.set(norm="group", num_groups=3)
+    figure.set(num_groups=4, norm=reading)
+    refused = "do not divide" in figure.sentence
+    assert refused == (reading == "group")
+    if not refused:
+        assert figure.sentence.startswith(topic._heading(reading))
+        assert "Group norm with" not in figure.sentence
+        at = list(topic.CUBE_NORMS).index("group")
+        assert figure.counts[at].get_text() == "G does not divide C"
 
 
 @pytest.mark.parametrize(

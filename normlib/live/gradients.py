@@ -141,9 +141,9 @@ class Projection(LiveFigure):
     def make_controls(self):
         """Return the controls: the parts of the upstream gradient, and the view."""
         return {
-            "ones": controls.slider("d along (1, 1, 1)", -1.5, 1.5, 1.2),
-            "radial": controls.slider("d along x_hat", -1.5, 1.5, 1.0),
-            "across": controls.slider("d along the rest", -1.5, 1.5, 1.3),
+            "ones": controls.slider("d along (1, 1, 1)", -1.2, 1.2, 1.0),
+            "radial": controls.slider("d along x_hat", -1.2, 1.2, 0.9),
+            "across": controls.slider("d along the rest", -1.2, 1.2, 1.1),
             "view": controls.whole("turn the view", -90, 90, 0, 5),
         }
 
@@ -438,7 +438,8 @@ class WeightPlane(LiveFigure):
         if step:
             count = min(step, WINDOW)
             turned = (
-                f" The last {count} steps turned it by {turning[-1]:.1f} degrees each."
+                f" In the last {count} steps a step turned it by {turning[-1]:.1f} "
+                "degrees (root mean square)."
             )
         if weight_decay:
             tail = f" With this decay, {expected:.1f} degrees are expected in the end."

@@ -165,7 +165,7 @@ class Rescaling(LiveFigure):
             f"{head}: mean {x.mean():.2f} becomes {y.mean():z.2f}, standard deviation "
             f"{x.std():.2f} becomes {y.std():.2f}. The values from {x.min():z.1f} to "
             f"{x.max():.1f} now go from {y.min():z.2f} to {y.max():z.2f}. The skewness "
-            f"(0 for a Gaussian) was {skewness(x):z.2f} and is {skewness(y):z.2f}."
+            f"(0 if symmetric) was {skewness(x):z.2f} and is {skewness(y):z.2f}."
         )
 
 
@@ -220,9 +220,11 @@ class Outlier(LiveFigure):
             ax.set(xlim=limits, ylim=(-1, 1), yticks=[])
             ax.spines["left"].set_visible(False)
             ax.set_title(name)
-            (others,) = ax.plot([], [], "|", ms=26, mew=1.5, color=style.AFTER)
+            (alone,) = ax.plot([], [], "|", ms=38, mew=1.5, color=style.BEFORE)
+            alone.set_alpha(0.35)
+            (others,) = ax.plot([], [], "|", ms=24, mew=1.5, color=style.AFTER)
             (outlier,) = ax.plot([], [], "D", ms=9, color=style.WARN, clip_on=False)
-            self.strips += [others, outlier]
+            self.strips += [alone, others, outlier]
         ax = fig.add_axes((0.60, 0.19, 0.36, 0.62))
         ax.set(xscale="log", yscale="log", xlim=(3.1, 1050), ylim=(0.0004, 1.3))
         ax.set_xlabel("outlier's distance (std)")
@@ -240,8 +242,11 @@ class Outlier(LiveFigure):
         x = with_outlier(n, np.random.default_rng(seed), strength)
         for k, scaling in enumerate((min_max, standardized)):
             y = scaling(x)
-            self.strips[2 * k].set_data(y[:-1], np.zeros(n - 1))
-            self.strips[2 * k + 1].set_data(y[-1:], [0.0])
+            without = scaling(x[:-1])
+            for strip, values in zip(
+                self.strips[3 * k :], (without, y[:-1], y[-1:]), strict=False
+            ):
+                strip.set_data(values, np.zeros(len(values)))
         curves = kept_by_distance(n, seed)
         kept = spread_kept(x)
         for k in range(2):
@@ -269,6 +274,7 @@ class Divisor(LiveFigure):
     """
 
     spreads = np.logspace(-2, 2, 13, base=2)
+    reach = 11  # of the ruler, to both sides
 
     def __init__(self, function=None):
         self.function = function
@@ -282,14 +288,14 @@ class Divisor(LiveFigure):
             "divisor": controls.choice(
                 "divide by", names, "yours" if self.function else "variance"
             ),
-            "mean": controls.slider("mean of x", -4.0, 4.0, 2.0, 0.5),
+            "mean": controls.slider("mean of x", -2.0, 2.0, 1.0, 0.25),
             "std": controls.slider("std of x", 0.25, 4.0, 0.5, 0.25),
         }
 
     def draw(self, fig):
         """Draw before and after on one ruler, and the spread for every spread."""
         left = fig.add_axes((0.10, 0.15, 0.42, 0.74))
-        left.set(xlim=(-11, 11), ylim=(-0.1, 2.6), yticks=[])
+        left.set(xlim=(-self.reach, self.reach), ylim=(-0.1, 2.6), yticks=[])
         left.spines["left"].set_visible(False)
         left.set_xticks([-10, -5, 0, 5, 10])
         left.axvline(0, color=style.FAINT, zorder=0)
@@ -339,7 +345,7 @@ class Divisor(LiveFigure):
         start = "Your function" if divisor == "yours" else f"Divided by the {divisor}"
         return (
             f"{start}: mean {mean:.2f} becomes {y.mean():z.2f}, and standard deviation "
-            f"{std:.2f} becomes {y.std():.2f}{self._verdict(y, std)}."
+            f"{std:.2f} becomes {y.std():.2f}{self._verdict(y, mean, std)}."
         )
 
     def _rule(self, divisor, x):
@@ -356,12 +362,18 @@ class Divisor(LiveFigure):
         edges, counts = bars(values)
         return boxes(edges, 0.85 * counts / counts.max(), floor)
 
-    def _verdict(self, y, std):
-        if np.isclose(y.std(), 1, atol=1e-3):
-            return ""
-        if np.isclose(y.std(), 1 / std, rtol=1e-3):
-            return f" = 1 / {std:.2f}"
-        return "; it should be 1"
+    def _verdict(self, y, mean, std):
+        """Name what is wrong: a divisor that is not the std, a mean left in."""
+        words = ""
+        if np.isclose(y.std(), 1 / std, rtol=1e-3) and std != 1:
+            words = f" = 1 / {std:.2f}"
+        elif not np.isclose(y.std(), 1, atol=1e-3):
+            words = "; it should be 1"
+        if abs(y.mean()) > 1e-3:
+            words += "; the mean should be 0"
+        if max(abs(y.min()), abs(y.max())) > self.reach:
+            words += "; some of it lies outside the picture"
+        return words
 
 
 class Correlation(LiveFigure):

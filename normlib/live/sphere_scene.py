@@ -88,7 +88,9 @@ class SphereScene:
         self.turn = self._view(azimuth)
         self.axes.set_segments([[(0, 0), self._seen(end)] for end in self.ends])
         for name, end in zip(self.names, self.ends, strict=True):
-            name.set_position(self._seen(1.07 * end))
+            x, y = self._seen(1.07 * end)
+            behind_pole = y > 0 and abs(x) < 0.25
+            name.set_position((-0.38 if behind_pole else x, y))
         self._draw_meridians(azimuth)
 
     def seen(self, points):

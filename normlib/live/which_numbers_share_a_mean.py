@@ -293,7 +293,8 @@ class NormCube(LiveFigure):
     def move(self, norm, num_groups, sample, channel):
         """Colour the entries that share the picked entry's mean."""
         n, c, h, w = self.shape
-        if c % num_groups:
+        fits = c % num_groups == 0
+        if norm == "group" and not fits:
             fitting = [g for g in range(1, c + 1) if c % g == 0]
             raise ValueError(
                 f"{num_groups} groups do not divide {c} channels; choose G from "
@@ -314,24 +315,28 @@ class NormCube(LiveFigure):
         pairs = np.unique(labels).size
         gamma = parameter_shape(name, self.shape, **options)
         parameters = "gamma has" if name == "rms" else "gamma and beta have"
-        groups = count_sets("group", self.shape, num_groups=num_groups)
+        groups = ""
+        if fits:
+            sets = count_sets("group", self.shape, num_groups=num_groups)
+            groups = f" Group norm with G = {num_groups} has {sets} sets."
         return (
             f"{_heading(norm)}: x[{sample}, {channel}, 0, 0] shares its "
             f"{shared} with {members.sum()} of {members.size} numbers; {pairs} such "
-            f"sets; {parameters} shape {gamma}. Group norm with G = {num_groups} has "
-            f"{groups} sets."
+            f"sets; {parameters} shape {gamma}.{groups}"
         )
 
     def _set_bars(self, chosen, num_groups):
         for k, reading in enumerate(CUBE_NORMS):
             name, options = _options(reading, num_groups)
-            pairs = np.unique(index_sets(name, self.shape, **options)).size
+            pairs = 0
+            if reading != "group" or self.shape[1] % num_groups == 0:
+                pairs = np.unique(index_sets(name, self.shape, **options)).size
             self.rectangles[k].set_width(pairs)
             self.rectangles[k].set_facecolor(
                 style.NORM_COLOR[name] if reading == chosen else "#d5d5d5"
             )
             self.counts[k].set(
-                text=f"{pairs}",
+                text=f"{pairs}" if pairs else "G does not divide C",
                 x=pairs + 0.5,
                 weight="bold" if reading == chosen else "normal",
             )
@@ -398,7 +403,7 @@ class FeatureMaps(LiveFigure):
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(True)
                 ax.set_aspect("equal")
-            self.before.append(style.cells(top, (8, 8), "PuOr_r", -4, 4))
+            self.before.append(style.cells(top, (8, 8), "PuOr_r", -2.5, 2.5))
             self.after.append(style.cells(low, (8, 8), "PuOr_r", -4, 4))
             for ax in (top, low):  # a little wider, so that the frame stays in view
                 ax.set(xlim=(-0.57, 7.57), ylim=(7.57, -0.57))
