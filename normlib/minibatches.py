@@ -25,7 +25,7 @@ def minibatches(
         "by_class": each batch holds few classes, and batches come in random
         order.
     labels : ndarray of int, of shape (n,), optional
-        Classes of the cases, for ``order="by_class"``.
+        Classes of the cases, for ``order="by_class"``; any integers.
     classes_per_batch : int, default 1
         Number of draws of one class that make up a batch sorted by class; it
         divides ``batch_size``.
@@ -38,7 +38,10 @@ def minibatches(
     Raises
     ------
     ValueError
-        If a size or a name is out of range.
+        If a size or a name is out of range, labels are missing or have another
+        shape, or the classes cannot fill one batch. Before the first batch.
+    TypeError
+        If ``n``, a size or the labels are not integers, or ``rng`` is no seed.
 
     Examples
     --------
@@ -66,12 +69,17 @@ def _shuffled(n, batch_size, rng):
 def _by_class(labels, batch_size, rng, classes_per_batch):
     parts = integer("classes_per_batch", classes_per_batch)
     size = batch_size // parts
-    counts = np.bincount(labels)
-    if batch_size % parts or size < 1 or size > counts[counts > 0].min():
+    counts = np.unique(labels, return_counts=True)[1]
+    if batch_size % parts or size < 1 or size > counts.min():
         raise ValueError(
             f"classes_per_batch must divide batch_size={batch_size} into parts no "
-            f"larger than the smallest class ({counts[counts > 0].min()} cases), "
-            f"got {parts}"
+            f"larger than the smallest class ({counts.min()} cases), got {parts}"
+        )
+    runs = int((counts // size).sum())
+    if runs < parts:  # a pass would yield no batch, and the next one neither
+        raise ValueError(
+            f"a batch must have classes_per_batch={parts} parts of {size} cases of one "
+            f"class, but the classes give only {runs} parts; take a smaller batch_size"
         )
     return _runs_of_classes(labels, size, parts, rng)
 
@@ -94,4 +102,10 @@ def _labels_of(labels, n):
         raise ValueError(
             f'order="by_class" needs labels of shape ({n},), got {got}; pass labels='
         )
-    return np.asarray(labels)
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biu":
+        raise TypeError(
+            f"labels must be integers, got {labels.dtype}; number the classes with "
+            "np.unique(labels, return_inverse=True)[1]"
+        )
+    return labels

@@ -121,6 +121,33 @@ def test_batches_are_decided_by_the_seed():
         assert not np.array_equal(first[0], first[2])
 
 
+def test_classes_may_have_any_integers_as_names():
+    labels = np.array([-3, -3, 10**12, 10**12])
+    batches = minibatches(4, 2, 0, order="by_class", labels=labels)
+    assert {len(set(labels[next(batches)])) for _ in range(10)} == {1}
+
+
+@pytest.mark.parametrize(
+    "labels, settings, error, words",
+    [
+        # Sorted by class these give 2 runs, and a batch of 3 would wait for ever.
+        ([0, 0, 0, 1, 1, 1], (6, 3), ValueError, "the classes give only 2 parts"),
+        ([0, 0, 1, 1, 1, 1], (6, 3), None, None),
+        ([0.0] * 6, (2, 1), TypeError, "labels must be integers, got float64"),
+        (list("aabbcc"), (2, 1), TypeError, "labels must be integers, got <U1"),
+        ([0] * 5, (2, 1), ValueError, r"labels of shape \(6,\), got shape \(5,\)"),
+    ],
+)
+def test_batches_by_class_name_what_is_wrong(labels, settings, error, words):
+    batch_size, parts = settings
+    arguments = 6, batch_size, 0, "by_class", np.array(labels)
+    if error is None:
+        assert len(next(minibatches(*arguments, classes_per_batch=parts))) == batch_size
+        return
+    with pytest.raises(error, match=words):
+        minibatches(*arguments, classes_per_batch=parts)
+
+
 # Steps ------------------------------------------------------------------------------
 
 
