@@ -101,7 +101,7 @@ def test_play_runs_over_all_steps():
 @pytest.mark.parametrize(("gamma", "beta"), [(2.0, 1.0), (-1.5, 0.5), (0.0, -1.5)])
 def test_affine_tells_axes_and_means_of_the_ellipse(gamma, beta):
     figure = hypersphere.Affine()
-    figure.set(gamma=gamma, beta=beta)
+    figure.set(step=40, gamma=gamma, beta=beta)
     y = plain_layer_norm(hypersphere.points_in_space())
     y = y * [gamma, 1, 1] + [beta, 0, 0]
     angle = np.linspace(0, np.pi, 200_001)
@@ -194,10 +194,26 @@ def test_a_readers_mistake_is_seen_and_named(name):
     assert len(figure.lines.get_segments()) == 60
 
 
+@pytest.mark.parametrize(("norm", "scale"), [("/ variance", 0.1), ("no mean", 1.0)])
+def test_every_point_beyond_the_picture_has_a_triangle_at_its_edge(norm, scale):
+    figure = hypersphere.YourSphere()
+    figure.set(norm=norm, scale=scale, shift=0.5)
+    y = figure.functions[norm](scale * (hypersphere.points_in_space() + 0.5))
+    edge = np.array([figure.scene.half_width, figure.half_height])
+    out = (np.abs(figure.scene.seen(y)) > edge).any(axis=1)
+    assert 0 < out.sum()
+    triangles = np.column_stack(figure.beyond.get_data())
+    assert len(triangles) == out.sum()
+    assert (np.abs(triangles) <= edge).all()
+    assert figure.notes[3].get_text() == f"▲ {out.sum()} beyond the picture"
+    figure.set(norm="normlib")
+    assert figure.notes[3].get_text() == "" and not len(figure.beyond.get_xdata())
+
+
 def test_a_readers_right_layer_norm_is_on_target():
     figure = hypersphere.YourSphere(lambda x: plain_layer_norm(x, 1e-5))
     for scale in figure.sizes:
-        figure.set(scale=scale, shift=0.7)
+        figure.set(scale=scale, shift=0.5)
         assert "0 of 60 points are off" in figure.sentence
 
 

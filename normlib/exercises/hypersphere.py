@@ -134,7 +134,9 @@ def _pair(function, *args):
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise NotYet(f"{function.__name__} has to return two arrays: weight, bias.")
     if any(part is ... for part in result):
-        raise NotYet(f"{function.__name__} is not attempted; replace the ...")
+        raise NotYet(
+            f"{function.__name__} is not attempted; replace the ... by your code."
+        )
     return result
 
 

@@ -102,7 +102,7 @@ class Folding(LiveFigure):
             text="equal to 1e-12" if equal else f"off by up to {error:.2g}",
             color=style.AFTER if equal else style.WARN,
         )
-        self._draw_wires(where)
+        self._draw_wires(where, folded)
         why = "no gamma, beta to lose" if spread == 0 else f"folded: {folded}"
         return f"{position}, {why}, spread {spread:.2f}: the outputs of 3 blocks " + (
             "agree to 1e-12."
@@ -134,11 +134,12 @@ class Folding(LiveFigure):
 
         return fold
 
-    def _draw_wires(self, where):
+    def _draw_wires(self, where, folded):
         """Draw who reads the output of the norm, before and after folding."""
+        weights = "W, b" if folded == "nothing" else "W', b'"
         rows = (
             (6.6, (("LN", 1.9), ("γ, β", 4.1), ("W, b", 6.5), ("+", 8.8))),
-            (1.6, (("LN", 1.9), ("W', b'", 6.5), ("+", 8.8))),
+            (1.6, (("LN", 1.9), (weights, 6.5), ("+", 8.8))),
         )
         branch = 0.5 if where == "pre" else 5.3
         self.skip.set_segments(

@@ -130,6 +130,11 @@ class TwoFeatures(LiveFigure):
         else:
             larger = "x[0] > x[1]" if first > second else "x[0] < x[1]"
             what = f"all that survives is {larger}"
+            if length < 1.40:
+                what = (
+                    f"{larger} survives, and part of the difference, since eps is not "
+                    "small against the variance"
+                )
         return (
             f"({first:.2f}, {second:.2f}) becomes ({y[0]:z.2f}, {y[1]:z.2f}), at "
             f"distance {length:.2f} of at most 1.41: {what}."
@@ -192,8 +197,8 @@ STEP_NAMES = (
     "x",
     "x - mean: on the plane",
     "over std: on the circle",
-    "times gamma: an ellipse",
-    "plus beta: off the plane",
+    "times gamma: stretched",
+    "plus beta: moved",
 )
 
 
@@ -325,7 +330,7 @@ class Affine(_Travel):
     def make_controls(self):
         """Return the controls: step, one gamma, one beta, turn."""
         return {
-            "step": self.step_slider(PER_STEP * 4),
+            "step": self.step_slider(PER_STEP * 2),
             "gamma": controls.slider("gamma[0]", -2, 2, 2.0),
             "beta": controls.slider("beta[0]", -1.5, 1.5, 1.0),
             "turn": self.turn_slider(60),
@@ -348,6 +353,8 @@ class Affine(_Travel):
             shape = "the circle has radius 1.73"
         else:
             shape = f"an ellipse with half axes {axes[0]:.2f}, {axes[1]:.2f}"
+            if np.allclose(stretch, 1):
+                shape = "a circle of radius 1.73"
         return (
             f"gamma = ({gamma:.1f}, 1, 1), beta = ({beta:.1f}, 0, 0), "
             f"{STEP_NAMES[round(step / PER_STEP)].split(':')[0]}: {shape}; "
@@ -456,7 +463,7 @@ class YourSphere(_Scene):
             "norm": controls.choice(
                 "function", names, "yours" if self.function else "no mean"
             ),
-            "shift": controls.slider("add to all", -1, 1, 0.0),
+            "shift": controls.slider("add to all", -0.5, 0.5, 0.0),
             "scale": controls.steps("times", list(self.sizes), 1.0),
             "turn": self.turn_slider(),
         }
@@ -469,6 +476,8 @@ class YourSphere(_Scene):
         self.goal.set_linewidth(1.4)
         self.lines = self.scene.trails(style.WARN, 1.5)
         self.cloud = self.scene.cloud(style.AFTER, 40)
+        (self.beyond,) = self.scene.ax.plot([], [], "^", color=style.WARN, ms=9)
+        self.beyond.set_clip_on(False)
         self.title = fig.text(0.695, 0.80, "", weight="bold", size=12)
         key = (
             ("where they belong", "o", "white", style.LAYER),
@@ -489,13 +498,15 @@ class YourSphere(_Scene):
                 transform=fig.transFigure,
                 clip_on=False,
             )
-        self.notes = [fig.text(0.695, 0.24 - 0.075 * k, "") for k in range(3)]
+        self.notes = [fig.text(0.695, 0.31 - 0.075 * k, "") for k in range(4)]
+        self.notes[3].set_color(style.WARN)
         return [
             *self.scene.moving,
             self.ghosts,
             self.goal,
             self.lines,
             self.cloud,
+            self.beyond,
             self.title,
             *self.notes,
         ]
@@ -518,6 +529,7 @@ class YourSphere(_Scene):
             f"largest |mean| {off.max():.2g}" if off.max() > 1e-6 else "all means 0",
             f"lengths {lengths.min():.3g} to {lengths.max():.3g}",
             f"off target {wrong} of {len(x)}",
+            self._mark_beyond(y),
         )
         for text, word in zip(self.notes, words, strict=True):
             text.set_text(word)
@@ -528,6 +540,15 @@ class YourSphere(_Scene):
             f"{whose}, input plus {shift:.2f}, times {scale:g}: {wrong} of {len(x)} "
             f"points are off, by up to {away.max():.2g}; {hint}" + self.from_view(turn)
         )
+
+    def _mark_beyond(self, y):
+        """Put a triangle at the edge for each point outside; say how many."""
+        seen = self.scene.seen(y)
+        edge = 0.97 * np.array([self.scene.half_width, self.half_height])
+        times = np.abs(seen / edge).max(axis=-1)
+        out = times > 1 / 0.97
+        self.beyond.set_data(*(seen[out] / times[out, None]).T)
+        return f"▲ {out.sum()} beyond the picture" if out.any() else ""
 
     def _run(self, norm, x):
         if norm != "yours":
