@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import zip_longest
 
 import numpy as np
 
@@ -13,6 +14,7 @@ __all__ = ["MODES", "Network", "mlp", "stack"]
 
 # name: (use_batch_statistics, update_running)
 MODES = {"train": (True, True), "eval": (False, False), "probe": (True, False)}
+SETTING = (bool, int, float, str)  # arrays in a layer are parameters or of a pass
 ACTIVATIONS = {"linear": None, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
 
@@ -27,6 +29,14 @@ class Network:
         Floating-point type of the parameters; the input is converted to it.
     networks : int, optional
         K for K copies computed at once, each with its own parameters.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or one layer has two places: it keeps what the
+        gradient needs of one input only.
+    TypeError
+        If ``dtype`` is neither float32 nor float64.
 
     Attributes
     ----------
@@ -58,6 +68,14 @@ class Network:
         self.networks = networks if networks is None else integer("networks", networks)
         self.mode = "train"
         self._all_layers = list(_walk(self.layers))
+        seen = set()
+        for layer in self._all_layers:
+            if layer in seen:
+                raise ValueError(
+                    f"each layer must have one place in a network, got {layer} twice; "
+                    "make a new layer for each place"
+                )
+            seen.add(layer)
         self._gather()
 
     def _gather(self):
@@ -271,12 +289,20 @@ def stack(nets):
     Parameters
     ----------
     nets : sequence of Network
-        Networks of the same layers, such as ``mlp`` with different ``rng``.
+        Single networks of the same layers, such as ``mlp`` with different
+        ``rng``. Weights and running statistics may differ, all else must agree:
+        kinds and shapes of the layers, settings such as eps, switches, mode and
+        dtype.
 
     Returns
     -------
     Network
         With ``params`` of shape (K, P): the parameters of the K networks.
+
+    Raises
+    ------
+    ValueError
+        If there is no network, or they differ in what must agree.
 
     Examples
     --------
@@ -289,11 +315,16 @@ def stack(nets):
     if not nets:
         raise ValueError("stack needs at least 1 network, got none")
     first = nets[0]
-    for net in nets:
-        if repr(net.layers) != repr(first.layers) or net.networks is not None:
+    for k, net in enumerate(nets):
+        if net.networks is not None:
             raise ValueError(
-                "all networks must have the same layers, and be single; "
-                f"got {net.layers} after {first.layers}"
+                f"each network must be single, got {net.networks} at once as number "
+                f"{k}; stack single networks"
+            )
+        if net is not first and (what := _difference(net, first)):
+            raise ValueError(
+                "all networks must have the same layers, settings, mode and dtype; "
+                f"number {k} has {what}; build all of them with the same arguments"
             )
     many = Network(deepcopy(first.layers), dtype=first.dtype, networks=len(nets))
     for k, net in enumerate(nets):
@@ -301,7 +332,27 @@ def stack(nets):
         for layer, source in zip(many.walk(), net.walk(), strict=True):
             for name, value in source.buffers.items():
                 layer.buffers[name][k] = value
-    return many.set_mode(first.mode)
+    many.mode = first.mode  # the switches are copied with the layers
+    return many
+
+
+def _difference(net, other):
+    """Return what stands in the way of computing two networks at once, or ''."""
+    for name in ("dtype", "mode"):
+        if getattr(net, name) != getattr(other, name):
+            return f"{name} {getattr(net, name)} instead of {getattr(other, name)}"
+    pairs = list(zip_longest(net.walk(), other.walk()))
+    for layer, like in pairs:
+        inside = [len(la.children) if la else 0 for la in (layer, like)]
+        if repr(layer) != repr(like) or inside[0] != inside[1]:
+            return f"{net.layers} instead of {other.layers}"
+    for layer, like in pairs:
+        for name, value in vars(layer).items():
+            wanted = vars(like).get(name)
+            plain = isinstance(value, SETTING) and isinstance(wanted, SETTING)
+            if plain and value != wanted:
+                return f"{name}={value!r} instead of {wanted!r} in {layer}"
+    return ""
 
 
 def _walk(layers):

@@ -419,6 +419,76 @@ def test_many_networks_gradient(rng):
     assert_gradients(net.set_mode("probe"), rng.normal(size=(5, 2)), rng)
 
 
+def residual(**changes):
+    norm = changes.get("norm", LayerNorm(3))
+    branch = [Linear(3, 3), *changes.get("more", [])]
+    block = Residual(branch, norm, changes.get("position", "pre"))
+    return Network([block, *changes.get("after", [])])
+
+
+def switched(**switches):
+    net = mlp([3, 4, 2], norm="batch")
+    for name, value in switches.items():
+        setattr(net.batch_norms()[0], name, value)
+    return net
+
+
+@pytest.mark.parametrize(
+    "net, other, words",
+    [
+        (mlp([3, 2]), mlp([3, 2], dtype=np.float32), "dtype float32 instead of"),
+        (mlp([3, 2]), mlp([3, 2]).eval(), "mode eval instead of train"),
+        (mlp([3, 2]), mlp([3, 4, 2]), "instead of"),
+        (mlp([3, 4, 4, 2]), mlp([3, 4, 4, 2], activation="tanh"), "Tanh()"),
+        (
+            mlp([3, 4, 2], norm="layer"),
+            mlp([3, 4, 2], norm="layer", eps=0.1),
+            "eps=0.1 instead of 1e-05",
+        ),
+        (
+            mlp([3, 4, 2], norm="group:2"),
+            mlp([3, 4, 2], norm="group:4"),
+            "num_groups=4 instead of 2",
+        ),
+        (switched(), switched(momentum=0.5), "momentum=0.5 instead of 0.1"),
+        (switched(), switched(update_running=False), "update_running=False"),
+        (switched(), switched(trainable=False), "trainable=False instead of True"),
+        (residual(), residual(position="post"), "instead of"),
+        (residual(more=[ReLU()]), residual(after=[ReLU()]), "instead of"),
+        (residual(), residual(norm=LayerNorm(3, eps=0.1)), "eps=0.1"),
+    ],
+)
+def test_networks_that_differ_are_not_stacked(net, other, words):
+    with pytest.raises(ValueError, match=f"same layers.*number 1 has .*{words}"):
+        stack([net, other])
+    stack([net, net])
+
+
+def test_a_stack_keeps_the_switches():
+    many = stack([switched(update_running=False)] * 2)
+    assert not many.batch_norms()[0].update_running and many.mode == "train"
+
+
+def test_networks_that_have_run_can_be_stacked(rng):
+    used = mlp([3, 4, 2], norm="batch", activation="tanh", rng=rng)
+    used.backward(used.forward(rng.normal(size=(5, 3))))
+    assert stack([mlp([3, 4, 2], norm="batch", activation="tanh"), used]).networks == 2
+
+
+@pytest.mark.parametrize("place", ["row", "branch", "norm"])
+def test_one_layer_cannot_have_two_places(place):
+    one = (
+        Linear(3, 3) if place == "row" else LayerNorm(3) if place == "norm" else ReLU()
+    )
+    layers = {
+        "row": lambda: [one, ReLU(), one],
+        "branch": lambda: [Residual([Linear(3, 3), one]), one],
+        "norm": lambda: [Residual([Linear(3, 3)], one), Residual([ReLU()], one)],
+    }
+    with pytest.raises(ValueError, match="make a new layer for each place"):
+        Network(layers[place]())
+
+
 @pytest.mark.parametrize(
     "init, std",
     [
@@ -473,6 +543,7 @@ def test_dtype_is_kept(rng):
         (lambda: Network([]), "at least 1 layer"),
         (lambda: stack([]), "at least 1 network"),
         (lambda: stack([mlp([3, 2]), mlp([3, 4, 2])]), "same layers"),
+        (lambda: stack([mlp([3, 2]), stack([mlp([3, 2])])]), "must be single"),
         (lambda: Residual([], position="middle"), "position"),
         (lambda: RecurrentCell(2, 3, norm="batch"), "norm must be one of"),
         (lambda: RecurrentCell(2, 3).forward(np.zeros((4, 2))), "N, T, n_in"),
