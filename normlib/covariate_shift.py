@@ -6,19 +6,23 @@ weights, layer i and all after it with the old ones. No change is a cosine of 1.
 
 This is one of two definitions in use; the drift of the inputs themselves is in
 `input_drift`. That one batch differs from the next is neither (`frozen_weights`).
+
+The experiments around it are in modules of their own, in `normlib.experiments`:
+`input_drift` (`figure_one`, how inputs drift while a network trains),
+`noisy_batch_norm` (`noisy_run` and its `drift`) and `frozen_weights`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, generator, integer, number
 from normlib.datasets import linear_teacher
 from normlib.digits_network import digits_network
 from normlib.iterates import iterates
-from normlib.layers import Linear
 from normlib.losses import half_squared_error, softmax_cross_entropy
 from normlib.network import mlp
+from normlib.probing import check_batch, plain_linears, untouched
 from normlib.training import loss_and_gradient, sgd_step
 
 
@@ -67,9 +71,10 @@ def internal_covariate_shift(
     Parameters
     ----------
     net : Network
-        At the iterate; it is left exactly as it was, running statistics included.
+        At the iterate; it is left exactly as it was, gradients and running
+        statistics included. Its weights are plain, not those of weight norm.
     x : ndarray of shape (N, D)
-        The batch of the step. Batch norm uses its statistics.
+        The batch of the step, finite. Batch norm uses its statistics.
     targets : ndarray
         Labels of shape (N,), or what `loss` takes.
     lr : float
@@ -87,8 +92,9 @@ def internal_covariate_shift(
 
     Raises
     ------
-    ValueError
-        If a layer's number does not exist or lr is below 0.
+    TypeError, ValueError
+        If a layer's number does not exist, lr is below 0, the data hold NaN or
+        infinity, or the network is a stack or has weight norm.
 
     Notes
     -----
@@ -114,28 +120,25 @@ def internal_covariate_shift(
     (0.0, True)
     """
     parts = _weight_slices(net, layers)
-    number("lr", lr, minimum=0)
-    state = net.state()
-    try:
-        with net.in_mode("probe"), np.errstate(over="ignore", invalid="ignore"):
+    lr = number("lr", lr, minimum=0)
+    check_batch(net, x, targets)
+    with untouched(net):
+        loss_and_gradient(net, x, targets, loss=loss)
+        before, old = net.grads.copy(), net.params.copy()
+        sgd_step(net, lr)
+        new = net.params.copy()
+        after = np.empty_like(before)
+        for part in parts:
+            net.params[: part.start] = new[: part.start]
+            net.params[part.start :] = old[part.start :]
             loss_and_gradient(net, x, targets, loss=loss)
-            before, old = net.grads.copy(), net.params.copy()
-            sgd_step(net, lr)
-            new = net.params.copy()
-            after = np.empty_like(before)
-            for part in parts:
-                net.params[: part.start] = new[: part.start]
-                net.params[part.start :] = old[part.start :]
-                loss_and_gradient(net, x, targets, loss=loss)
-                after[part] = net.grads[part]
-    finally:
-        net.load(state)
+            after[part] = net.grads[part]
     return _compare(before, after, parts)
 
 
 def _weight_slices(net, layers):
     """Where the weights of the linear maps with these numbers stand, in order."""
-    linears = [layer for layer in net.walk() if isinstance(layer, Linear)]
+    linears = plain_linears(net)
     layers = [integer("layers", i) for i in layers]
     if not layers or max(layers) > len(linears):
         raise ValueError(
@@ -187,8 +190,15 @@ def shift_while_training(
     ------
     ShiftRecord
         At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, the data are not finite, or the network is a
+        stack or has weight norm.
     """
     every = integer("every", every)
+    lr = number("lr", lr, minimum=0)
     _weight_slices(net, layers)
     loop = iterates(
         net, x, targets, lr=lr, batch_size=batch_size, steps=steps, rng=rng, loss=loss
@@ -222,10 +232,10 @@ def deep_linear_shift(
 
     Parameters
     ----------
-    norm : {None, "batch", "layer"}, default None
+    norm : {None, "batch", "layer", "rms"}, default None
         Norm of the hidden layers.
     lr : float, default 1e-3
-        Learning rate.
+        Learning rate, 0 or more.
     depth, width : int, default 25 and 16
         Hidden layers and their units, which is also the number of inputs.
     cases : int, default 256
@@ -241,6 +251,11 @@ def deep_linear_shift(
     ------
     ShiftRecord
         See `shift_while_training`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     Notes
     -----
@@ -261,7 +276,7 @@ def deep_linear_shift(
     >>> record.step, record.cosine.shape
     (0, (3,))
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     x, y = linear_teacher(rng, cases, n_in=width)
     sizes = [width] * (integer("depth", depth) + 1) + [10]
     net = mlp(sizes, activation="linear", norm=norm, init="lecun", rng=rng)
@@ -320,6 +335,11 @@ def digits_shift(
     ------
     ShiftRecord
         See `shift_while_training`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     Examples
     --------

@@ -7,16 +7,21 @@ where the gradient at the start still says what happens further on.
 Two warnings. A network that does not learn looks smoothest of all: nothing changes
 along a gradient that is zero. And the band between training runs with different
 learning rates is another experiment (`normlib.experiments.learning_rates`).
+
+Other looks at a landscape are in modules of their own, in `normlib.experiments`:
+`surfaces` (`loss_surface`, `random_direction`), `sharpness` (`top_eigenvalue`) and
+`smoothness_theorems` (both sides of the theorems).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer
+from normlib._arguments import float_array, integer, number
 from normlib.digits_network import digits_network
 from normlib.iterates import iterates
 from normlib.losses import softmax_cross_entropy
+from normlib.probing import check_batch, untouched
 from normlib.training import loss_and_gradient
 
 MULTIPLES = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
@@ -96,9 +101,10 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
     Parameters
     ----------
     net : Network
-        At the iterate; it is left exactly as it was, running statistics included.
+        At the iterate; it is left exactly as it was, gradients and running
+        statistics included.
     x : ndarray of shape (N, D)
-        The batch. Batch norm uses its statistics at every point of the walk.
+        The batch, finite. Batch norm uses its statistics at every point of the walk.
     targets : ndarray
         Labels of shape (N,), or what `loss` takes.
     lengths : array_like of shape (S,)
@@ -114,8 +120,9 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
 
     Raises
     ------
-    ValueError
-        If a length is not above 0.
+    TypeError, ValueError
+        If a length is not above 0, the data hold NaN or infinity, or the network
+        is a stack of several.
 
     Notes
     -----
@@ -137,27 +144,24 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
     >>> bool(abs(walk.predictiveness[0] - 1) < 1e-3)  # a short step keeps the promise
     True
     """
-    lengths = _check_lengths(lengths)
-    state = net.state()
-    try:
-        with net.in_mode("probe"), np.errstate(over="ignore", invalid="ignore"):
-            start = loss_and_gradient(net, x, targets, loss=loss)
-            gradient, theta = net.grads.copy(), net.params.copy()
-            losses, gradients = [], []
-            for length in lengths:
-                np.subtract(theta, length * gradient, out=net.params)
-                losses.append(loss_and_gradient(net, x, targets, loss=loss))
-                gradients.append(net.grads.copy())
-    finally:
-        net.load(state)
+    lengths = _check_lengths("lengths", lengths)
+    check_batch(net, x, targets)
+    with untouched(net):
+        start = loss_and_gradient(net, x, targets, loss=loss)
+        gradient, theta = net.grads.copy(), net.params.copy()
+        losses, gradients = [], []
+        for length in lengths:
+            np.subtract(theta, length * gradient, out=net.params)
+            losses.append(loss_and_gradient(net, x, targets, loss=loss))
+            gradients.append(net.grads.copy())
     return _measure(start, gradient, lengths, np.array(losses), np.array(gradients))
 
 
-def _check_lengths(lengths):
-    lengths = float_array("lengths", np.asarray(lengths, dtype=np.float64), ndim=1)
+def _check_lengths(name, lengths):
+    lengths = float_array(name, np.asarray(lengths, dtype=np.float64), ndim=1)
     if not (lengths > 0).all():
         raise ValueError(
-            f"lengths must be above 0, got {lengths.min():g}; the start is not a step"
+            f"{name} must be above 0, got {lengths.min():g}; the start is not a step"
         )
     return lengths
 
@@ -206,21 +210,26 @@ def along_the_gradient(
     depth, width : int, default 6 and 32
         Hidden layers and their units.
     lr : float, default 0.1
-        Learning rate. At 0.7, depth 12 and width 16 ReLU networks without norm
+        Learning rate, above 0. At 0.7, depth 12 and width 16 ReLU networks without norm
         die, and then look smoother than any other; `CASES` holds such settings by name.
     batch_size : int, default 64
         Digits per step.
     steps, every : int, default 100 and 5
         Updates, and updates between two walks.
     multiples : sequence of float, default 0.5 to 4
-        Lengths of the walk in units of `lr`.
+        Lengths of the walk in units of `lr`, above 0.
     seed : int, default 0
         Split, weights and order of the batches.
 
     Yields
     ------
     WalkRecord
-        At steps 0, `every`, 2 `every`, ...
+        At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     References
     ----------
@@ -233,7 +242,8 @@ def along_the_gradient(
     (0, (8,))
     """
     every = integer("every", every)
-    lengths = _check_lengths(lr * np.asarray(multiples, dtype=np.float64))
+    lr = number("lr", lr, positive=True)
+    lengths = lr * _check_lengths("multiples", multiples)
     net, digits, rng = digits_network(
         seed,
         norm,

@@ -179,3 +179,33 @@ def test_noise_of_a_unit_variance_example_is_as_derived():
 def test_errors_say_what_is_wrong(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+# Runs that diverge ----------------------------------------------------------------
+
+
+def test_a_lag_run_that_diverges_says_so():
+    run = running_lag(lr=1e9, steps=20, every=10)
+    assert "diverged at step 2" in run.reason and run.steps.tolist() == [2]
+    assert np.isnan(run.running).all() and run.running.shape == (1, 2)
+    run = running_lag(lr=1e9, steps=20, every=1)
+    assert run.steps.tolist() == [1, 2] and np.isfinite(run.precise[0])
+    assert running_lag(steps=2, every=1).reason == ""
+
+
+def test_sorted_batches_that_diverge_say_so():
+    found = sorted_batches(norms=("batch", "layer"), classes=(10, 1), lr=1e6, steps=5)
+    for row in found.reasons:
+        assert all("diverged at step" in reason for reason in row) and len(row) == 2
+    assert np.isnan([found.running, found.batch, found.train_loss]).all()
+    found = sorted_batches(norms=("batch",), classes=(10,), steps=5)
+    assert found.reasons == (("",),) and np.isfinite(found.running).all()
+
+
+def test_batch_sizes_that_diverge_say_so():
+    """At this rate those of 2 images go on, as their rate is a sixteenth."""
+    settings = dict(batch_sizes=(2, 32), epochs=1, lr=30.0)
+    sweep = batch_size_sweep(norms=("batch",), **settings)
+    first, second = sweep.reasons[0]
+    assert first == "" and "lr 30 diverged at step" in second
+    np.testing.assert_array_equal(np.isfinite(sweep.running), [[True, False]])

@@ -194,3 +194,36 @@ def test_length_and_direction_are_no_faster():
 def test_errors_say_what_is_wrong(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("norm", [None, "batch"])
+@pytest.mark.parametrize("lr", [100.0, 1e160])
+def test_growth_and_trajectories_stop_where_they_diverge(norm, lr):
+    growth = norm_growth(norm=norm, lr=lr, steps=30)
+    assert "diverged at step" in growth.reason and len(growth.squared_norms) < 10
+    assert np.isfinite(growth.squared_norms).all()
+    assert growth.pythagoras.shape == growth.squared_norms.shape
+    runs = same_trajectory(norm=norm, lr=lr, steps=30)
+    assert "diverged at step" in runs.reason and 1 <= len(runs.losses) < 10
+    assert runs.losses.shape == runs.scaled_losses.shape
+    assert np.isfinite([runs.losses, runs.scaled_losses]).all()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"lr": 100.0, "weight_decay": 1.0}, {"lr": 1e9}, {"lr": 1e200}]
+)
+def test_no_equilibrium_where_the_run_diverges(settings):
+    with pytest.raises(ValueError, match="no equilibrium, the run diverged at step"):
+        weight_decay_equilibrium(steps=60, **settings)
+
+
+def test_a_step_that_turns_the_weights_round_is_an_angle_of_pi():
+    """So long a step that the rounded chord exceeds the diameter."""
+    found = weight_decay_equilibrium(lr=20.0, weight_decay=0.1, steps=300)
+    assert found.angle <= np.pi
+
+
+@pytest.mark.parametrize("norm", [None, "weight", "group:3"])
+def test_the_norm_of_an_equilibrium_is_one_of_a_list(norm):
+    with pytest.raises(ValueError, match="norm must be one of"):
+        weight_decay_equilibrium(norm=norm, steps=10)

@@ -152,3 +152,41 @@ def test_bad_iterations_are_named():
     net, x, labels = small_case(None)
     with pytest.raises(ValueError, match="iterations must be at least 2"):
         top_eigenvalue(net, x, labels, iterations=1)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+@pytest.mark.parametrize("step", [1e-10, 1e-8, 1e-6, 1e-4, 1e-2])
+def test_the_stated_error_covers_rounding_too(norm, step):
+    """Measured by a step of 1e-3, extrapolated twice."""
+    net, x, labels = small_case(norm, seed=3)
+    vector = np.random.default_rng(5).standard_normal(net.params.size)
+
+    def product(h):
+        return hessian_vector_product(net, x, labels, vector, step=h)
+
+    coarse, middle, fine = (product(h)[0] for h in (4e-3, 2e-3, 1e-3))
+    first, second = (4 * middle - coarse) / 3, (4 * fine - middle) / 3
+    exact = (16 * second - first) / 15
+    found, error = product(step)
+    assert np.linalg.norm(found - exact) < 1.1 * error
+
+
+@pytest.mark.parametrize("look", ["product", "eigenvalue"])
+@pytest.mark.parametrize(
+    ("factor", "step", "dtype", "error", "message"),
+    [
+        (1, 1e-17, np.float64, ValueError, "step 1e-17 vanishes"),
+        (1, 1e-6, np.float32, TypeError, "net must have dtype float64"),
+        (1e156, 1e150, np.float64, ValueError, "the gradient overflows"),
+    ],
+)
+def test_no_product_without_digits(look, factor, step, dtype, error, message):
+    net = mlp([3, 4, 2], dtype=dtype)
+    net.params *= factor
+    x, labels = np.random.default_rng(0).standard_normal((8, 3)), [0, 1] * 4
+    with pytest.raises(error, match=message):
+        if look == "product":
+            vector = np.ones(net.params.size)
+            hessian_vector_product(net, x, labels, vector, step=step)
+        else:
+            top_eigenvalue(net, x, labels, step=step)

@@ -153,3 +153,10 @@ def test_with_batch_norm_the_surface_is_bounded_and_wide_but_not_more_convex():
     assert normed[0] < plain[0] / 3
     assert normed[1] > plain[1]
     assert normed[2] > plain[2]  # the claim "more convex" does not show
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_a_training_that_diverges_is_refused(norm, steps):
+    with pytest.raises(ValueError, match="the training with lr 1e.09 .*smaller lr"):
+        trained_network(norm, lr=1e9, steps=steps)

@@ -31,6 +31,8 @@ class BatchSizeRow(NamedTuple):
         Test error with the precise statistics of the training images.
     batch : float
         Test error with the statistics of test batches of the same size.
+    reason : str
+        Empty, or why a run of a seed stopped early; the errors are then NaN.
     """
 
     norm: str | None
@@ -38,6 +40,7 @@ class BatchSizeRow(NamedTuple):
     running: float
     precise: float
     batch: float
+    reason: str = ""
 
 
 class BatchSizeSweep(NamedTuple):
@@ -51,6 +54,8 @@ class BatchSizeSweep(NamedTuple):
         Images per step.
     running, precise, batch : ndarray of shape (M, B)
         Test errors as in `BatchSizeRow`.
+    reasons : tuple of M tuples of B str
+        Empty, or why a run stopped early; its errors are then NaN.
     """
 
     norms: tuple
@@ -58,6 +63,7 @@ class BatchSizeSweep(NamedTuple):
     running: np.ndarray
     precise: np.ndarray
     batch: np.ndarray
+    reasons: tuple = ()
 
 
 def batch_size_sweep(**settings):
@@ -72,6 +78,11 @@ def batch_size_sweep(**settings):
     -------
     BatchSizeSweep
 
+    Raises
+    ------
+    TypeError, ValueError
+        As `batch_size_rows`.
+
     Examples
     --------
     >>> sweep = batch_size_sweep(batch_sizes=(2, 32), epochs=2)
@@ -81,8 +92,9 @@ def batch_size_sweep(**settings):
     rows = list(batch_size_rows(**settings))
     norms = tuple(dict.fromkeys(row.norm for row in rows))
     sizes = np.array(list(dict.fromkeys(row.batch_size for row in rows)))
-    tables = np.array([row[2:] for row in rows]).T.reshape(3, len(norms), len(sizes))
-    return BatchSizeSweep(norms, sizes, *tables)
+    tables = np.array([row[2:5] for row in rows]).T.reshape(3, len(norms), len(sizes))
+    reasons = np.array([row.reason for row in rows]).reshape(tables.shape[1:])
+    return BatchSizeSweep(norms, sizes, *tables, tuple(map(tuple, reasons.tolist())))
 
 
 def batch_size_rows(
@@ -120,6 +132,11 @@ def batch_size_rows(
     BatchSizeRow
         Norm by norm, size by size.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     Notes
     -----
     In a fully connected layer a batch of 2 is normalized to +1 and -1 whatever
@@ -153,13 +170,15 @@ def batch_size_rows(
                     _train(norm, size, steps, [64, *hidden, 10], examples, lr, seed)
                     for seed in seeds
                 ]
-                yield BatchSizeRow(norm, size, *map(float, np.mean(found, axis=0)))
+                errors = np.mean([run[:3] for run in found], axis=0)
+                reason = next((run[3] for run in found if run[3]), "")
+                yield BatchSizeRow(norm, size, *map(float, errors), reason)
 
     return rows()
 
 
 def _train(norm, batch_size, steps, sizes, examples, lr, seed):
-    """Return the three test errors of one run."""
+    """Return the three test errors of one run, and why it stopped early if so."""
     rng = np.random.default_rng(seed)
     digits = digits_split(rng, standardized=True, dtype=np.float32)
     x, labels = digits.x_train[:examples], digits.y_train[:examples]
@@ -168,11 +187,13 @@ def _train(norm, batch_size, steps, sizes, examples, lr, seed):
     for count, factor in ((first, 1.0), (steps - first, 0.1)):
         rate = factor * lr * batch_size / 32
         loop = fit(net, x, labels, lr=rate, batch_size=batch_size, steps=count, rng=rng)
-        collect(loop)
+        reason = collect(loop).reason
+        if reason:
+            return np.nan, np.nan, np.nan, f"lr {rate:g} {reason}"
     running = 1 - accuracy(net, digits.x_test, digits.y_test)
     batch = _error_by_batches(net, digits, batch_size)
     precise_statistics(net, x)
-    return running, 1 - accuracy(net, digits.x_test, digits.y_test), batch
+    return running, 1 - accuracy(net, digits.x_test, digits.y_test), batch, ""
 
 
 def _error_by_batches(net, digits, batch_size):

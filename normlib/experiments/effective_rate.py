@@ -7,7 +7,7 @@ import numpy as np
 from normlib._arguments import integer, number
 from normlib.experiments.scale_invariance import bare_network, hidden_weights
 from normlib.minibatches import minibatches
-from normlib.training import loss_and_gradient, sgd_step
+from normlib.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
 __all__ = ["NormGrowth", "Trajectories", "norm_growth", "same_trajectory"]
 
@@ -23,11 +23,14 @@ class NormGrowth(NamedTuple):
         ``||W_0||**2`` plus the sum of the squared steps so far, ``(lr ||g||)**2``.
     effective_rates : ndarray of shape (S + 1, L)
         ``lr / ||W||**2``, the rate at which the direction of W turns.
+    reason : str
+        Empty, or why there are fewer than S steps.
     """
 
     squared_norms: np.ndarray
     pythagoras: np.ndarray
     effective_rates: np.ndarray
+    reason: str = ""
 
 
 def norm_growth(seed=0, *, norm="batch", lr=0.5, steps=500, batch_size=64, eps=0.0):
@@ -51,6 +54,12 @@ def norm_growth(seed=0, *, norm="batch", lr=0.5, steps=500, batch_size=64, eps=0
     Returns
     -------
     NormGrowth
+        Up to the last step before the loss is above 1e6 or not finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     Notes
     -----
@@ -75,14 +84,22 @@ def norm_growth(seed=0, *, norm="batch", lr=0.5, steps=500, batch_size=64, eps=0
     batches = minibatches(len(x), batch_size, rng)
     parts = hidden_weights(net)
     norms, squared_steps = [_squared(net.params, parts)], [np.zeros(len(parts))]
-    for _ in range(steps):
+    reason = ""
+    for step in range(1, steps + 1):
         batch = next(batches)
-        loss_and_gradient(net, x[batch], labels[batch])
-        sgd_step(net, lr)
-        norms.append(_squared(net.params, parts))
-        squared_steps.append(lr**2 * _squared(net.grads, parts))
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = loss_and_gradient(net, x[batch], labels[batch])
+            sgd_step(net, lr)
+            length = _squared(net.params, parts)
+            moved = np.float64(lr) ** 2 * _squared(net.grads, parts)
+        if not (loss <= LOSS_LIMIT and np.isfinite(length + moved).all()):
+            reason = _why(loss, step)
+            break
+        norms.append(length)
+        squared_steps.append(moved)
     norms = np.array(norms)
-    return NormGrowth(norms, norms[0] + np.cumsum(squared_steps, axis=0), lr / norms)
+    pythagoras = norms[0] + np.cumsum(squared_steps, axis=0)
+    return NormGrowth(norms, pythagoras, lr / norms, reason)
 
 
 class Trajectories(NamedTuple):
@@ -94,10 +111,13 @@ class Trajectories(NamedTuple):
         With weights W and learning rate lr.
     scaled_losses : ndarray of shape (S,)
         With weights ``factor * W`` and learning rate ``factor**2 * lr`` for them.
+    reason : str
+        Empty, or why there are fewer than S steps.
     """
 
     losses: np.ndarray
     scaled_losses: np.ndarray
+    reason: str = ""
 
 
 def same_trajectory(
@@ -125,6 +145,12 @@ def same_trajectory(
     Returns
     -------
     Trajectories
+        Up to the last step before a loss is above 1e6 or not finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     Notes
     -----
@@ -142,8 +168,9 @@ def same_trajectory(
     >>> bool((runs.losses == runs.scaled_losses).all())
     True
     """
-    factor = number("factor", factor, positive=True)
-    runs = []
+    factor, lr = number("factor", factor, positive=True), number("lr", lr, minimum=0)
+    steps = integer("steps", steps)
+    runs, reason = [], ""
     for scale in (1.0, factor):
         net, digits, rng = bare_network(seed, norm, eps)
         x, labels = digits.x_train, digits.y_train
@@ -152,14 +179,28 @@ def same_trajectory(
         for part in parts:
             net.params[part] *= scale
         losses = []
-        for _ in range(integer("steps", steps)):
+        with np.errstate(over="ignore"):
+            square = np.float64(scale) ** 2
+        for step in range(1, steps + 1):
             batch = next(batches)
-            losses.append(loss_and_gradient(net, x[batch], labels[batch]))
-            for part in parts:
-                net.grads[part] *= scale**2  # the same as a larger lr for them
-            sgd_step(net, lr)
+            with np.errstate(over="ignore", invalid="ignore"):
+                loss = loss_and_gradient(net, x[batch], labels[batch])
+            if not loss <= LOSS_LIMIT:
+                # The other run ends there too: they are compared step by step.
+                reason, steps = _why(loss, step), step - 1
+                break
+            losses.append(loss)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for part in parts:
+                    net.grads[part] *= square  # the same as a larger lr for them
+                sgd_step(net, lr)
         runs.append(losses)
-    return Trajectories(*np.array(runs))
+    return Trajectories(*np.array([losses[:steps] for losses in runs]), reason)
+
+
+def _why(loss, step):
+    what = f"the loss is {loss:.3g}" if loss > LOSS_LIMIT else "numbers overflow"
+    return f"diverged at step {step}: {what}; try a smaller lr"
 
 
 def _squared(flat, parts):

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import float_array, integer, number
 from normlib.datasets import digits_split
+from normlib.iterates import gather
 from normlib.network import mlp
 from normlib.running import update_running
 from normlib.training import accuracy, fit
@@ -30,12 +31,18 @@ def precise_statistics(net, x):
     net : Network
         Changed in place.
     x : ndarray of shape (N, D)
-        Data to measure on, such as the training set; N at least 2.
+        Data to measure on, such as the training set; finite, N at least 2.
 
     Returns
     -------
     Network
         The same network.
+
+    Raises
+    ------
+    ValueError
+        If x has a wrong shape or holds NaN or infinity, or what a batch norm gets
+        overflows; the network then keeps the statistics it had.
 
     Notes
     -----
@@ -58,12 +65,29 @@ def precise_statistics(net, x):
     >>> bool(np.allclose(norm.buffers["running_mean"], pre_activation.mean(axis=0)))
     True
     """
-    with net.in_mode("eval"):
-        for norm in net.batch_norms():
-            momentum, norm.momentum, norm.update_running = norm.momentum, 1.0, True
-            net.forward(x)
-            norm.momentum, norm.update_running = momentum, False
+    x = float_array("x", np.asarray(x, dtype=net.dtype))
+    state = net.state()
+    try:
+        with net.in_mode("eval"), np.errstate(over="ignore", invalid="ignore"):
+            for norm in net.batch_norms():
+                _take_statistics(net, norm, x)
+    except Exception:
+        net.load(state)
+        raise
     return net
+
+
+def _take_statistics(net, norm, x):
+    momentum, norm.momentum, norm.update_running = norm.momentum, 1.0, True
+    try:
+        net.forward(x)
+    finally:
+        norm.momentum, norm.update_running = momentum, False
+    if not np.isfinite(norm.buffers["running_var"]).all():
+        raise ValueError(
+            f"net has diverged: the statistics of its {norm} overflow; train it anew "
+            "with a smaller lr"
+        )
 
 
 class LagRecord(NamedTuple):
@@ -77,11 +101,14 @@ class LagRecord(NamedTuple):
         Error with the running statistics of each momentum, 0 to 1.
     precise : float
         Error with the precise statistics of the training images.
+    reason : str
+        Empty, or why the run stopped early; the errors are then NaN.
     """
 
     step: int
     running: np.ndarray
     precise: float
+    reason: str = ""
 
 
 class RunningLag(NamedTuple):
@@ -97,12 +124,15 @@ class RunningLag(NamedTuple):
         Test error with the running statistics of each momentum.
     precise : ndarray of shape (S,)
         Test error with precise statistics.
+    reason : str
+        Empty, or why the run stopped early; the last errors are then NaN.
     """
 
     momenta: np.ndarray
     steps: np.ndarray
     running: np.ndarray
     precise: np.ndarray
+    reason: str = ""
 
 
 def running_lag(seed=0, *, momenta=(0.1, 0.01), **settings):
@@ -121,6 +151,11 @@ def running_lag(seed=0, *, momenta=(0.1, 0.01), **settings):
     -------
     RunningLag
 
+    Raises
+    ------
+    TypeError, ValueError
+        As `running_lag_records`.
+
     Examples
     --------
     >>> lag = running_lag(0, steps=10)
@@ -128,8 +163,7 @@ def running_lag(seed=0, *, momenta=(0.1, 0.01), **settings):
     ([10], (1, 2))
     """
     records = list(running_lag_records(seed, momenta=momenta, **settings))
-    steps, running, precise = zip(*records, strict=True)
-    return RunningLag(np.array(momenta), *map(np.array, (steps, running, precise)))
+    return RunningLag(np.array(momenta), *gather(records))
 
 
 def running_lag_records(
@@ -163,7 +197,13 @@ def running_lag_records(
     ------
     LagRecord
         At every ``every``-th step. All statistics belong to the same weights,
-        so the differences are due to the statistics alone.
+        so the differences are due to the statistics alone. If the run diverges
+        the last record says so.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
 
     Notes
     -----
@@ -198,6 +238,10 @@ def running_lag_records(
 def _watch_lag(net, digits, loop, momenta, batch_size, every):
     statistics = [_running(net) for _ in momenta]  # one set per momentum
     for record in loop:
+        if record.reason:
+            nan = np.full(len(momenta), np.nan)
+            yield LagRecord(record.step, nan, np.nan, record.reason)
+            return
         for k, momentum in enumerate(momenta):
             statistics[k] = _moved(net, statistics[k], batch_size, momentum)
         if record.step % every == 0:

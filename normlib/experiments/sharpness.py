@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer, number
+from normlib._arguments import float_array, generator, integer, number
 from normlib.losses import softmax_cross_entropy
+from normlib.probing import check_batch, untouched
 from normlib.training import loss_and_gradient
 
 
@@ -22,8 +23,8 @@ class TopEigenvalue(NamedTuple):
     value : float
         The largest eigenvalue, most positive.
     error : float
-        Bound on the distance to the nearest eigenvalue: the residual of the power
-        iteration plus the error of the differences. After too few products the
+        Estimate of the distance to the nearest eigenvalue: the residual of the
+        power iteration plus the error of the differences. After too few products the
         nearest eigenvalue need not be the top one; the error is then large.
     vector : ndarray of shape (P,)
         Its direction, of length 1.
@@ -45,15 +46,17 @@ def hessian_vector_product(
     Parameters
     ----------
     net : Network
-        The point; it is left exactly as it was. dtype float64.
+        The point, of dtype float64; it is left exactly as it was, gradients
+        included.
     x : ndarray of shape (N, D)
-        The batch. Batch norm uses its statistics.
+        The batch, finite. Batch norm uses its statistics.
     targets : ndarray
         Labels of shape (N,), or what `loss` takes.
     vector : ndarray of shape (P,)
         In the layout of ``net.params``, not zero.
     step : float, default 1e-6
-        Distance walked to each side, in the unit of the parameters.
+        Distance walked to each side, in the unit of the parameters. Far enough
+        for the rounded parameters to move by it, to one part in a thousand.
     loss : callable, default softmax_cross_entropy
         ``loss(outputs, targets) -> (value, doutputs)``.
 
@@ -62,20 +65,25 @@ def hessian_vector_product(
     product : ndarray of shape (P,)
         Hessian times `vector`.
     error : float
-        Estimate of the l2 norm of its error, from a second pair of points twice as
-        far away.
+        Estimate of the l2 norm of its error, no bound: from a second pair of points
+        twice as far away, and from the rounding of parameters and gradients.
 
     Raises
     ------
+    TypeError
+        If the network is not of dtype float64, whose digits the differences need.
     ValueError
-        If `vector` has another shape, is zero or not finite.
+        If `vector` has another shape, is zero or not finite, if the data are not
+        finite, the step vanishes next to the parameters, or the gradient overflows.
 
     Notes
     -----
     With :math:`u = v / \|v\|` and step h,
     :math:`Hv \approx \|v\| \, (g(\theta + hu) - g(\theta - hu)) / (2h)`. The error
     falls with :math:`h^2`, so that the same with 2h differs from it by three times
-    its error. Rounding adds about :math:`10^{-16} \|g\| / h`. A ReLU that switches
+    its error. Rounding adds about
+    :math:`4 \epsilon (\|v\| \|g\| + \|\theta\| \|Hv\|) / h` with
+    :math:`\epsilon = 2.2 \times 10^{-16}`. A ReLU that switches
     between the points adds a jump; a short step makes that rare.
 
     References
@@ -92,6 +100,12 @@ def hessian_vector_product(
     >>> product.shape, error < 1e-6
     ((17,), True)
     """
+    check_batch(net, x, targets)
+    if net.dtype != np.float64:
+        raise TypeError(
+            f"net must have dtype float64, got {net.dtype}; in float32 too few digits "
+            "of the differences are left"
+        )
     vector = float_array("vector", vector, ndim=1)
     length = np.linalg.norm(vector)
     if vector.shape != net.params.shape or length == 0:
@@ -99,9 +113,14 @@ def hessian_vector_product(
             f"vector must have the shape {net.params.shape} of net.params and not be "
             f"zero, got shape {vector.shape} and length {length:g}"
         )
-    number("step", step, positive=True)
-    state, direction = net.state(), vector / length
-    theta = state[0]
+    step = number("step", step, positive=True)
+    direction, theta = vector / length, net.params.copy()
+    moved = theta + step * direction - theta
+    if np.linalg.norm(moved - step * direction) > 1e-3 * step:
+        raise ValueError(
+            f"step {step:g} vanishes next to parameters up to "
+            f"{np.abs(theta).max():.3g}; take a longer one"
+        )
 
     def difference(h):
         net.params[...] = theta + h * direction
@@ -111,12 +130,17 @@ def hessian_vector_product(
         loss_and_gradient(net, x, targets, loss=loss)
         return (ahead - net.grads) * (length / (2 * h))
 
-    try:
-        with net.in_mode("probe"):
-            product, coarse = difference(step), difference(2 * step)
-    finally:
-        net.load(state)
-    return product, float(np.linalg.norm(coarse - product) / 3)
+    with untouched(net):
+        product, coarse = difference(step), difference(2 * step)
+        gradient = np.linalg.norm(net.grads)
+    if not np.isfinite(product + coarse).all():
+        raise ValueError(
+            "the gradient overflows around these parameters; look at a network that "
+            "has not diverged, or take a shorter step"
+        )
+    rounded = length * gradient + np.linalg.norm(theta) * np.linalg.norm(product)
+    rounding = 4 * np.finfo(np.float64).eps * rounded / step
+    return product, float(np.linalg.norm(coarse - product) / 3 + rounding)
 
 
 def top_eigenvalue(
@@ -135,16 +159,17 @@ def top_eigenvalue(
     Parameters
     ----------
     net : Network
-        The point; it is left exactly as it was.
+        The point, of dtype float64; it is left exactly as it was, gradients
+        included.
     x : ndarray of shape (N, D)
-        The batch. Batch norm uses its statistics.
+        The batch, finite. Batch norm uses its statistics.
     targets : ndarray
         Labels of shape (N,), or what `loss` takes.
     iterations : int, default 100
         Most products to make, at least 2; twice that if the eigenvalue of largest
         size is negative.
     tolerance : float, default 1e-3
-        Stop when the bound on the error is below this share of the eigenvalue.
+        Stop when the estimated error is below this share of the eigenvalue.
     step : float, default 1e-6
         See `hessian_vector_product`.
     seed : int, default 0
@@ -155,12 +180,12 @@ def top_eigenvalue(
     Returns
     -------
     TopEigenvalue
-        The value, a bound on its error, its direction and the products made.
+        The value, an estimate of its error, its direction and the products made.
 
     Raises
     ------
-    ValueError
-        If a number is out of range.
+    TypeError, ValueError
+        If a number is out of range, and as `hessian_vector_product`.
 
     Notes
     -----
@@ -183,11 +208,12 @@ def top_eigenvalue(
     """
     integer("iterations", iterations, minimum=2)
     number("tolerance", tolerance, positive=True)
+    check_batch(net, x, targets)
 
     def product(vector):
         return hessian_vector_product(net, x, targets, vector, step=step, loss=loss)
 
-    start = np.random.default_rng(seed).standard_normal(net.params.shape)
+    start = generator(seed).standard_normal(net.params.shape)
     top = _power_iteration(product, start, 0.0, iterations, tolerance)
     if top.value < 0:
         below = _power_iteration(product, start, top.value, iterations, tolerance)

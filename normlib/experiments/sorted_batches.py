@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
 from normlib.minibatches import minibatches
 from normlib.network import mlp
@@ -40,6 +40,8 @@ class SortedBatches(NamedTuple):
         ``|var_batch - var_running| / var_running``, mean over the units of the
         first batch norm and the last 200 steps. NaN if "batch" is not among the
         norms.
+    reasons : tuple of M tuples of C str
+        Empty, or why a run stopped early; its other entries are then NaN.
     """
 
     norms: tuple
@@ -49,6 +51,7 @@ class SortedBatches(NamedTuple):
     matched: np.ndarray
     train_loss: np.ndarray
     distance: np.ndarray
+    reasons: tuple = ()
 
 
 def sorted_batches(
@@ -85,6 +88,11 @@ def sorted_batches(
     -------
     SortedBatches
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     Notes
     -----
     It is not only that the running statistics do not fit. The mean of a batch of
@@ -112,8 +120,10 @@ def sorted_batches(
     norms = tuple(choice("norms", norm, NORMS) for norm in norms)
     classes = tuple(choice("classes", count, (10, 2, 1)) for count in classes)
     integer("steps", steps)
+    lr = number("lr", lr, minimum=0)
     shape = len(norms), len(classes)
-    running, batch, matched, train_loss = (np.empty(shape) for _ in range(4))
+    running, batch, matched, train_loss = (np.full(shape, np.nan) for _ in range(4))
+    reasons = [[""] * len(classes) for _ in norms]
     distance = np.full(len(classes), np.nan)
     for m, norm in enumerate(norms):
         for c, count in enumerate(classes):
@@ -121,15 +131,21 @@ def sorted_batches(
             digits = digits_split(rng, standardized=True)
             net = mlp([64, *hidden, 10], norm=norm, rng=rng)
             order = _order(count)
-            train_loss[m, c], moved = _train(
+            loss, moved, reasons[m][c] = _train(
                 net, digits, order, lr, batch_size, steps, rng
             )
+            if reasons[m][c]:
+                continue
+            train_loss[m, c] = loss
             if norm == "batch":
                 distance[c] = moved
             running[m, c] = accuracy(net, digits.x_test, digits.y_test)
             batch[m, c] = accuracy(net, digits.x_test, digits.y_test, mode="probe")
             matched[m, c] = _accuracy_by_batches(net, digits, order, rng)
-    return SortedBatches(norms, classes, running, batch, matched, train_loss, distance)
+    reasons = tuple(map(tuple, reasons))
+    return SortedBatches(
+        norms, classes, running, batch, matched, train_loss, distance, reasons
+    )
 
 
 def _order(classes):
@@ -147,7 +163,7 @@ def _accuracy_by_batches(net, digits, order, rng):
 
 
 def _train(net, digits, order, lr, batch_size, steps, rng):
-    """Return the late loss, and the distance of batch and running variances."""
+    """Return late loss, distance of batch and running variances, reason to stop."""
     loop = fit(
         net,
         digits.x_train,
@@ -160,9 +176,12 @@ def _train(net, digits, order, lr, batch_size, steps, rng):
     )
     losses, distances = [], []
     for record in loop:
+        if record.reason:
+            return np.nan, np.nan, record.reason
         losses.append(record.loss)
         if net.batch_norms() and record.step > steps - 200:
             norm = net.batch_norms()[0]
             running = norm.buffers["running_var"]
             distances.append(abs(norm.stats.var[0] - running) / running)
-    return np.mean(losses[-100:]), np.mean(distances) if distances else np.nan
+    distance = np.mean(distances) if distances else np.nan
+    return np.mean(losses[-100:]), distance, ""

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, integer
+from normlib._arguments import choice, float_array, generator, integer, number
 from normlib.digits_network import digits_network
 from normlib.layers import Linear
 from normlib.losses import softmax_cross_entropy
 from normlib.network import Network, stack
-from normlib.training import fit
+from normlib.probing import check_batch, plain_linears
+from normlib.training import LOSS_LIMIT, evaluate, fit
 
 
 class Surface(NamedTuple):
@@ -41,9 +42,11 @@ def random_direction(net, rng, kind="filter"):
     Parameters
     ----------
     net : Network
-        Its linear maps give the filters: the weights into one unit.
-    rng : numpy.random.Generator
-        Source of the Gaussian entries. The same draw serves both kinds.
+        Its linear maps give the filters: the weights into one unit. Plain ones,
+        not those of weight norm.
+    rng : int or numpy.random.Generator
+        Seed or source of the Gaussian entries. The same draw serves both kinds. Two
+        directions need one generator or two seeds.
     kind : {"filter", "raw"}, default "filter"
         "filter": each filter of the direction gets the length of the network's
         filter. "raw": the entries as drawn, of variance 1.
@@ -55,8 +58,9 @@ def random_direction(net, rng, kind="filter"):
 
     Raises
     ------
-    ValueError
-        If the kind is another one.
+    TypeError, ValueError
+        If the kind is another one, rng neither a seed nor a generator, or the
+        network a stack or one with weight norm.
 
     Notes
     -----
@@ -77,14 +81,14 @@ def random_direction(net, rng, kind="filter"):
     True
     """
     choice("kind", kind, ("filter", "raw"))
+    rng, linears = generator(rng), plain_linears(net)
     direction = np.zeros_like(net.params)
-    for layer in net.walk():
-        if isinstance(layer, Linear):
-            weight = layer.params["weight"]
-            drawn = rng.standard_normal(weight.shape)
-            if kind == "filter":
-                drawn *= np.linalg.norm(weight, axis=0) / np.linalg.norm(drawn, axis=0)
-            direction[net.slices[layer, "weight"]] = drawn.ravel()
+    for layer in linears:
+        weight = layer.params["weight"]
+        drawn = rng.standard_normal(weight.shape)
+        if kind == "filter":
+            drawn *= np.linalg.norm(weight, axis=0) / np.linalg.norm(drawn, axis=0)
+        direction[net.slices[layer, "weight"]] = drawn.ravel()
     return direction
 
 
@@ -100,11 +104,11 @@ def loss_surface(
         each point: running statistics would belong to the centre only. A network
         of dtype float32 takes half the time and gives 6 digits.
     x : ndarray of shape (N, D)
-        A fixed batch, the same at all points.
+        A fixed batch, the same at all points, finite.
     targets : ndarray
         Labels of shape (N,), or what `loss` takes.
     first, second : ndarray of shape (P,)
-        Directions, see `random_direction`.
+        Directions, finite; see `random_direction`.
     a, b : array_like of shape (A,) and (B,)
         Steps along them.
     at_once : int, default 16
@@ -120,8 +124,9 @@ def loss_surface(
 
     Raises
     ------
-    ValueError
-        If a direction does not have the shape of ``net.params``.
+    TypeError, ValueError
+        If a direction does not have the shape of ``net.params``, or a direction, a
+        step or the data hold NaN or infinity.
 
     Examples
     --------
@@ -133,6 +138,7 @@ def loss_surface(
     >>> loss_surface(net, x, labels, first, second, [-1, 0, 1], [0, 1]).shape
     (3, 2)
     """
+    check_batch(net, x, targets)
     a, b = _check_grid(net, first, second, a, b)
     grid = np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
     losses = np.empty(len(grid), net.dtype)
@@ -156,6 +162,7 @@ def _check_grid(net, first, second, a, b):
                 f"{name} must have the shape {net.params.shape} of net.params, got "
                 f"{np.shape(direction)}; draw it with random_direction(net, rng)"
             )
+        float_array(name, np.multiply(direction, 1.0))
     a = float_array("a", np.asarray(a, dtype=np.float64), ndim=1)
     return a, float_array("b", np.asarray(b, dtype=np.float64), ndim=1)
 
@@ -178,8 +185,8 @@ def scale_weights(net, factor):
 
     Raises
     ------
-    ValueError
-        If the factor is not above 0.
+    TypeError, ValueError
+        If the factor is not a finite number above 0.
 
     Examples
     --------
@@ -190,8 +197,7 @@ def scale_weights(net, factor):
     >>> bool(np.allclose(scale_weights(net, 10.0).forward(x), before))
     True
     """
-    if not 0 < factor < np.inf:
-        raise ValueError(f"factor must be above 0 and finite, got {factor}; try 10")
+    factor = number("factor", factor, positive=True)
     linears = [layer for layer in net.walk() if isinstance(layer, Linear)]
     for layer in linears[:-1]:
         for value in layer.params.values():
@@ -236,13 +242,27 @@ def trained_network(
         After training.
     digits : Digits
         The data it was trained on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number out of range, or the training diverges: there
+        is nothing to look at around such a network.
     """
     net, digits, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width, eps=eps
     )
     x, labels = digits.x_train, digits.y_train
-    for _ in fit(net, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
-        pass
+    reason = ""
+    loop = fit(net, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng)
+    for record in loop:
+        reason = record.reason
+    last = evaluate(net, x, labels, mode="probe")[0]  # the last step may be the one
+    if reason or not last <= LOSS_LIMIT:
+        raise ValueError(
+            f"the training with lr {lr:g} "
+            + (reason or f"ends at a loss of {last:.3g}; try a smaller lr")
+        )
     return net, digits
 
 
@@ -284,6 +304,11 @@ def surface_around(
     Surface
         a, b and losses.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, `points` even, or a number or the data not finite.
+
     Examples
     --------
     >>> net, digits = trained_network("batch", steps=5)
@@ -293,7 +318,7 @@ def surface_around(
     """
     if integer("points", points) % 2 == 0:
         raise ValueError(f"points must be odd, got {points}; try {points + 1}")
-    rng = np.random.default_rng(seed)
+    rng, reach = generator(seed), number("reach", reach, positive=True)
     first, second = (random_direction(net, rng, kind) for _ in range(2))
     a = np.linspace(-reach, reach, points)
     if np.dtype(dtype) != net.dtype:

@@ -4,14 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import choice, generator, integer, number
 from normlib.datasets import digits_split
 from normlib.experiments.scale_invariance import hidden_weights
 from normlib.minibatches import minibatches
 from normlib.network import mlp
-from normlib.training import loss_and_gradient, sgd_step
+from normlib.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
 __all__ = ["Equilibrium", "weight_decay_equilibrium", "weight_decay_steps"]
+
+NORMS = ("batch", "layer", "rms", "group:8")
 
 
 class DecayRecord(NamedTuple):
@@ -76,17 +78,25 @@ def weight_decay_equilibrium(seed=0, *, lr=0.2, weight_decay=0.01, **settings):
     -------
     Equilibrium
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number out of range, or the run diverges: there is
+        no equilibrium then.
+
     Examples
     --------
     >>> found = weight_decay_equilibrium(0, lr=0.4, weight_decay=0.04, steps=400)
     >>> bool(abs(found.angle / found.predicted_angle - 1) < 0.1)
     True
     """
+    lr = number("lr", lr, positive=True)
+    weight_decay = number("weight_decay", weight_decay, positive=True)
     records = list(
         weight_decay_steps(seed, lr=lr, weight_decay=weight_decay, **settings)
     )
     half = len(records) // 2
-    _, norms, gradients, angles = np.array(records).T
+    norms, gradients, angles = np.array([record[1:] for record in records]).T
     late = norms[half:]
     predicted = (lr / (2 * weight_decay) * np.mean(gradients[half:] ** 2)) ** 0.25
     return Equilibrium(
@@ -128,13 +138,19 @@ def weight_decay_steps(
         from vanishing; with right labels there is no equilibrium in reach.
     batch_size : int, default 32
         Images per step.
-    norm : {"batch", "layer", "rms"}, default "batch"
+    norm : {"batch", "layer", "rms", "group:8"}, default "batch"
         Norm of a 64-32-32-10 ReLU network.
 
     Yields
     ------
     DecayRecord
         After each update.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number out of range, or the run diverges: the last
+        records before it are those of the steps made.
 
     Notes
     -----
@@ -147,15 +163,15 @@ def weight_decay_steps(
     ----------
     T. van Laarhoven (2017), arXiv:1706.05350.
     """
-    rng = np.random.default_rng(integer("seed", seed, minimum=0))
+    rng = generator(seed)
     lr = number("lr", lr, positive=True)
     weight_decay = number("weight_decay", weight_decay, positive=True)
     start = number("start", start, positive=True)
     steps = integer("steps", steps, minimum=2)
+    wrong_labels = number("wrong_labels", wrong_labels)
     if not 0 <= wrong_labels <= 1:
         raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
-    if norm is None:
-        raise ValueError('norm must be "batch", "layer" or "rms", got None')
+    choice("norm", norm, NORMS)
     digits = digits_split(rng, standardized=True, dtype=np.float32)
     labels = digits.y_train.copy()
     wrong = rng.random(len(labels)) < wrong_labels
@@ -177,10 +193,18 @@ def _train(net, x, labels, batches, lr, decay, steps):
     for step in range(1, steps + 1):
         before = after
         batch = next(batches)
-        loss_and_gradient(net, x[batch], labels[batch])
-        sgd_step(net, lr, decay)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = loss_and_gradient(net, x[batch], labels[batch])
+            sgd_step(net, lr, decay)
         after, g = net.params[part].astype(np.float64), net.grads[part]
         size, old = np.sqrt(after @ after), np.sqrt(before @ before)
+        if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
+            raise ValueError(
+                f"no equilibrium, the run diverged at step {step}: the loss is "
+                f"{loss:.3g}, the length of the weights {size:.3g}; try a smaller lr "
+                "or weight_decay"
+            )
         turn = after / size - before / old
         chord = np.sqrt(turn @ turn)  # exact also for small angles
-        yield DecayRecord(step, size, old * np.sqrt(g @ g), 2 * np.arcsin(chord / 2))
+        angle = 2 * np.arcsin(min(chord / 2, 1.0))
+        yield DecayRecord(step, size, old * np.sqrt(g @ g), angle)
