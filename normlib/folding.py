@@ -213,8 +213,8 @@ def fold_layer_norm(weight, bias=None, gamma=None, beta=None):
     """
     weight = float_array("weight", weight, ndim=2)
     n_in = weight.shape[0]
-    gamma = _vector("gamma", gamma, n_in, 1.0)
-    beta = _vector("beta", beta, n_in, 0.0)
+    gamma = _vector("gamma", gamma, n_in, 1.0, weight.dtype)
+    beta = _vector("beta", beta, n_in, 0.0, weight.dtype)
     return gamma[:, None] * weight, _bias(bias, weight) + beta @ weight
 
 
@@ -314,25 +314,26 @@ def _along(vector, weight, axis):
 
 def _scale_and_shift(running_mean, running_var, gamma, beta, eps, n):
     """Return the norm at inference as one multiplication and one addition."""
-    mean = _vector("running_mean", running_mean, n, None)
-    var = _vector("running_var", running_var, n, None)
+    mean = _vector("running_mean", running_mean, n)
+    var = _vector("running_var", running_var, n)
     eps = number("eps", eps, minimum=0)
     if (var < 0).any() or (var + eps == 0).any():
         raise ValueError(
             f"running_var plus eps must be above 0, got a smallest "
             f"running_var of {var.min():g} with eps {eps:g}"
         )
-    scale = _vector("gamma", gamma, n, 1.0) / np.sqrt(var + eps)
-    return scale, _vector("beta", beta, n, 0.0) - mean * scale
+    scale = _vector("gamma", gamma, n, 1.0, var.dtype) / np.sqrt(var + eps)
+    return scale, _vector("beta", beta, n, 0.0, var.dtype) - mean * scale
 
 
 def _bias(bias, weight):
-    return _vector("bias", bias, weight.shape[_out_axis(weight)], 0.0)
+    n_out = weight.shape[_out_axis(weight)]
+    return _vector("bias", bias, n_out, 0.0, weight.dtype)
 
 
-def _vector(name, value, n, default):
+def _vector(name, value, n, default=None, dtype=None):
     if value is None and default is not None:
-        return np.full(n, default)
+        return np.full(n, default, dtype)
     value = float_array(name, value)
     if value.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), got {value.shape}")

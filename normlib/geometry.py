@@ -1,6 +1,9 @@
 """Layer norm as geometry: a projection onto a plane, then onto a sphere.
 
 Every function works on the last axis: a point is a vector of ``n`` features.
+
+The derivatives of the norms are in `normlib.jacobians` (`layer_norm_jacobian`,
+`spectrum`), norms that vanish into linear maps in `normlib.folding`.
 """
 
 from typing import NamedTuple
@@ -82,12 +85,14 @@ def project_on_plane(x):
     Returns
     -------
     ndarray of shape (..., n)
-        ``P x``: each point less the mean of its own entries.
+        ``P x``: each point less the mean of its own entries; exactly 0 where
+        they are all equal, however their mean is rounded.
 
     Raises
     ------
     TypeError, ValueError
-        If ``x`` is not a finite float array with at least one axis.
+        If ``x`` is not a finite float array with at least one axis, or so large
+        that its sum overflows.
 
     References
     ----------
@@ -99,7 +104,12 @@ def project_on_plane(x):
     array([-2., -1.,  3.])
     """
     x = _points(x)
-    return x - x.mean(axis=-1, keepdims=True)
+    differs = (x != x[..., :1]).any(axis=-1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = np.where(differs, x - x.mean(axis=-1, keepdims=True), 0.0)
+    if not np.isfinite(centred).all():
+        raise _too_large(x)
+    return centred
 
 
 def project_on_sphere(x, *, eps=0.0, ddof=0):
@@ -123,7 +133,8 @@ def project_on_sphere(x, *, eps=0.0, ddof=0):
     ------
     TypeError, ValueError
         If ``x`` is no finite float array, ``eps`` is negative, ``ddof`` is not
-        0 or 1, or ``ddof`` is 1 for points of one feature.
+        0 or 1, or ``ddof`` is 1 for points of one feature; if the squares of x
+        overflow or, without eps, underflow.
 
     Notes
     -----
@@ -141,7 +152,10 @@ def project_on_sphere(x, *, eps=0.0, ddof=0):
     """
     x = _points(x)
     eps = number("eps", eps, minimum=0)
-    mean_square = _mean_square(x, choice("ddof", ddof, (0, 1))) + eps
+    mean_square = _mean_square(x, choice("ddof", ddof, (0, 1)))
+    if eps == 0:
+        _check_underflow(x, mean_square)
+    mean_square = mean_square + eps
     # A zero vector has no direction; its limit under eps -> 0 is zero.
     return x / np.sqrt(np.where(mean_square > 0, mean_square, 1.0))
 
@@ -310,7 +324,8 @@ def rms_norm_parts(x):
     Raises
     ------
     TypeError, ValueError
-        If ``x`` is not a finite float array or a point is the zero vector.
+        If ``x`` is not a finite float array or a point is the zero vector, or
+        squares of x overflow or underflow.
 
     Notes
     -----
@@ -332,9 +347,10 @@ def rms_norm_parts(x):
     x = _points(x)
     if not np.abs(x).max(axis=-1).all():
         raise ValueError("x holds a zero vector, which has no direction; remove it")
-    mean = x.mean(axis=-1, keepdims=True)
-    centred = x - mean
-    std = np.sqrt(_mean_square(centred, 0))
+    centred, mean = project_on_plane(x), x.mean(axis=-1, keepdims=True)
+    mean_square = _mean_square(centred, 0)
+    _check_underflow(centred, mean_square)
+    std = np.sqrt(mean_square)
     rms = np.hypot(mean, std)
     ones_part = np.broadcast_to(mean / rms, x.shape)
     return RmsParts(std / rms, mean / rms, centred / rms, ones_part)
@@ -429,7 +445,28 @@ def _mean_square(x, ddof):
     n = x.shape[-1]
     if n <= ddof:
         raise ValueError(f"ddof must be 0 for points of {n} feature, got {ddof}")
-    return (x * x).sum(axis=-1, keepdims=True) / (n - ddof)
+    with np.errstate(over="ignore"):
+        mean_square = (x * x).sum(axis=-1, keepdims=True) / (n - ddof)
+    if not np.isfinite(mean_square).all():
+        raise _too_large(x)
+    return mean_square
+
+
+def _too_large(x):
+    return ValueError(
+        f"x is too large: its squares or their sum overflow {x.dtype}, got entries up "
+        f"to {np.abs(x).max():.3g}; divide x by a constant first"
+    )
+
+
+def _check_underflow(x, mean_square):
+    """Refuse points other than 0 whose squares have lost their digits."""
+    lost = (mean_square < np.finfo(x.dtype).tiny) & (x != 0).any(-1, keepdims=True)
+    if lost.any():
+        raise ValueError(
+            f"x is too small: its squares underflow {x.dtype}, got a point with entries "
+            f"up to {np.abs(x * lost).max():.3g}; multiply x by a constant first"
+        )
 
 
 def _feature_vector(name, value, n, default):

@@ -1,4 +1,8 @@
-"""The exact derivative of each norm and of deep networks, and what it lets through."""
+"""The exact derivative of each norm and of deep networks, and what it lets through.
+
+Jacobians are computed and returned in float64, also for float32 points: a rank needs
+the digits.
+"""
 
 from typing import NamedTuple
 
@@ -59,15 +63,16 @@ def layer_norm_jacobian(x, gamma=None, *, eps=1e-5):
     Raises
     ------
     TypeError, ValueError
-        If an argument has a wrong type or shape, or the variance plus eps is 0.
+        If an argument has a wrong type or shape, or the variance plus eps is 0 or
+        overflows.
 
     Notes
     -----
     ``J = diag(gamma) (I - 1 1^T / n - x_hat x_hat^T / n) / sigma``. With eps = 0
     and gamma = 1, ``sigma J`` is an orthogonal projector of rank n - 2: changes
     along (1, ..., 1) and along x_hat are lost, every other singular value is
-    exactly ``1 / sigma``. With eps > 0 the direction x_hat is not lost but
-    shrunk by ``eps / (var + eps)``.
+    exactly ``1 / sigma``; of two features nothing is left. With eps > 0 the
+    direction x_hat is not lost but shrunk by ``eps / (var + eps)``.
 
     References
     ----------
@@ -78,12 +83,12 @@ def layer_norm_jacobian(x, gamma=None, *, eps=1e-5):
     >>> spectrum(layer_norm_jacobian(np.array([1.0, 2.0, 6.0, 7.0]), eps=0.0)).rank
     2
     """
-    x = float_array("x", x, ndim=1)
+    x = float_array("x", x, ndim=1).astype(np.float64)
     centred = project_on_plane(x)
-    inv_std = _inverse_root("variance of x", np.mean(centred**2), eps)
+    inv_std = _inverse_root("variance of x", centred, eps)
     x_hat = centred * inv_std
     projector = centring_matrix(x.size) - np.outer(x_hat, x_hat) / x.size
-    return _scale_rows(gamma, x.size) * inv_std * projector
+    return _scale_rows(gamma, x.size) * inv_std * _without_noise(projector, x * inv_std)
 
 
 def rms_norm_jacobian(x, gamma=None, *, eps=1e-5):
@@ -106,7 +111,8 @@ def rms_norm_jacobian(x, gamma=None, *, eps=1e-5):
     Raises
     ------
     TypeError, ValueError
-        If an argument has a wrong type or shape, or the mean square plus eps is 0.
+        If an argument has a wrong type or shape, or the mean square plus eps is 0
+        or overflows.
 
     Notes
     -----
@@ -122,11 +128,11 @@ def rms_norm_jacobian(x, gamma=None, *, eps=1e-5):
     >>> spectrum(rms_norm_jacobian(np.array([1.0, 2.0, 6.0, 7.0]), eps=0.0)).rank
     3
     """
-    x = float_array("x", x, ndim=1)
-    inv_rms = _inverse_root("mean square of x", np.mean(x**2), eps)
+    x = float_array("x", x, ndim=1).astype(np.float64)
+    inv_rms = _inverse_root("mean square of x", x, eps)
     x_hat = x * inv_rms
     projector = np.eye(x.size) - np.outer(x_hat, x_hat) / x.size
-    return _scale_rows(gamma, x.size) * inv_rms * projector
+    return _scale_rows(gamma, x.size) * inv_rms * _without_noise(projector, x_hat)
 
 
 def batch_norm_jacobian(x, gamma=None, *, eps=1e-5):
@@ -326,14 +332,30 @@ def spectrum(jacobian, *, rtol=1e-9):
     return Spectrum(values, int((values > rtol * values[0]).sum()))
 
 
-def _inverse_root(what, mean_square, eps):
-    total = mean_square + number("eps", eps, minimum=0)
-    if total == 0:
+def _inverse_root(what, x, eps):
+    with np.errstate(over="ignore"):
+        total = np.mean(x**2) + number("eps", eps, minimum=0)
+    if not np.isfinite(total):
         raise ValueError(
-            f"the {what} and eps are both 0: no derivative exists there; "
-            "give eps above 0 or another x"
+            f"x is too large: the {what} overflows, got entries up to "
+            f"{np.abs(x).max():.3g}; divide x by a constant first"
+        )
+    if total < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"the {what} and eps are both 0, or too small to divide by: no derivative "
+            "exists there; give eps above 0 or another x"
         )
     return 1 / np.sqrt(total)
+
+
+def _without_noise(projector, scaled):
+    """Return 0 where rounding is all that is left, as of two features with eps 0.
+
+    A projector that lets a direction through has an entry of at least 1 / n. Its
+    rounding is that of x in units of its deviation, ``scaled``.
+    """
+    noise = 8 * np.finfo(np.float64).eps * np.abs(scaled).max()
+    return projector if np.abs(projector).max() > noise else np.zeros_like(projector)
 
 
 def _scale_rows(gamma, n):

@@ -465,3 +465,96 @@ def test_a_head_of_two_dimensions_loses_the_guarantee():
 def test_bad_input_gets_one_clear_error(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# --- where rounding would be all that is left ------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [0.1, -0.7, 1e5 / 3])
+def test_constant_points_are_the_norms_output_also_without_eps(value, dtype):
+    """The mean of six times 0.1 is rounded: what is left is not a direction."""
+    x = np.full((2, 6), value, dtype)
+    x[1] = np.random.default_rng(0).standard_normal(6)
+    steps = geometry.projection_steps(x, eps=0.0)
+    assert not steps.centred[0].any() and not steps.beta[0].any()
+    assert steps.beta.dtype == dtype
+    np.testing.assert_allclose(steps.beta, layer_norm(x, eps=0.0)[0], rtol=1e-6)
+    parts = geometry.rms_norm_parts(x)
+    assert parts.layer_share[0] == 0 and abs(parts.ones_share[0]) == 1
+
+
+@pytest.mark.parametrize("value", [0.1, -0.7, 1e5 / 3])
+def test_constant_data_have_no_derivative_without_eps(value):
+    with pytest.raises(ValueError, match="variance of x and eps are both 0"):
+        jacobians.layer_norm_jacobian(np.full(6, value), eps=0.0)
+    x = np.random.default_rng(0).standard_normal((6, 3))
+    x[:, 1] = value
+    with pytest.raises(ValueError, match="variance of x and eps are both 0"):
+        jacobians.batch_norm_jacobian(x, eps=0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_two_numbers_let_nothing_through(offset, dtype):
+    for x in np.random.default_rng(1).standard_normal((50, 2)):
+        x = (offset + x).astype(dtype)
+        layer = jacobians.layer_norm_jacobian(x, eps=0.0)
+        assert jacobians.spectrum(layer).rank == 0
+        batch = jacobians.batch_norm_jacobian(x[:, None], eps=0.0)[0]
+        assert jacobians.spectrum(batch).rank == 0
+        rms = jacobians.rms_norm_jacobian(x[:1], eps=0.0)
+        assert jacobians.spectrum(rms).rank == 0
+        assert jacobians.spectrum(jacobians.layer_norm_jacobian(x)).rank == 1
+
+
+def test_ranks_of_float32_points_are_right():
+    x = np.random.default_rng(2).standard_normal(6).astype(np.float32)
+    found = jacobians.layer_norm_jacobian(x, eps=0.0)
+    assert found.dtype == np.float64 and jacobians.spectrum(found).rank == 4
+    assert jacobians.spectrum(jacobians.rms_norm_jacobian(x, eps=0.0)).rank == 5
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (geometry.project_on_sphere, {}),
+        (geometry.projection_steps, {"eps": 0.0}),
+        (geometry.projection_steps, {"eps": 0.0, "norm": "rms"}),
+        (geometry.rms_norm_parts, {}),
+        (jacobians.layer_norm_jacobian, {"eps": 0.0}),
+        (jacobians.rms_norm_jacobian, {"eps": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("factor", [1e-200, 1e200, 1e-160])
+def test_squares_out_of_range_are_refused(function, options, factor):
+    words = "too large" if factor > 1 else "too small|both 0"
+    with pytest.raises(ValueError, match=words):
+        function(np.array([3.0, 4.0, 1.0]) * factor, **options)
+
+
+def test_a_sum_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="x is too large"):
+        geometry.project_on_plane(np.full(3, 1.7e308) * [1, 0.5, 1])
+
+
+def test_tiny_points_are_fine_with_eps():
+    found = geometry.project_on_sphere(np.array([3e-200, 4e-200]), eps=1e-4)
+    np.testing.assert_allclose(found, [3e-198, 4e-198])
+
+
+@pytest.mark.parametrize("bias", [None, np.ones(3, np.float32)])
+@pytest.mark.parametrize("gamma", [None, np.ones(2, np.float32)])
+def test_folding_keeps_float32(bias, gamma):
+    weight, mean = np.ones((2, 3), np.float32), np.ones(2, np.float32)
+    scale = None if gamma is None else np.ones(3, np.float32)
+    statistics = np.ones(3, np.float32), np.ones(3, np.float32)
+    results = [
+        folding.fold_batch_norm_into_previous(weight, bias, *statistics, scale),
+        folding.fold_batch_norm_into_next(weight, bias, mean, mean, gamma),
+        folding.fold_layer_norm(weight, bias, gamma),
+        folding.centre_writing_weights(weight, bias),
+    ]
+    kernel, image = np.ones((3, 2, 1, 1), np.float32), np.ones((1, 2, 3, 3), np.float32)
+    results.append([folding.conv2d(image, kernel, bias)])
+    assert {array.dtype for result in results for array in result} == {weight.dtype}

@@ -126,3 +126,13 @@ def test_every_order_trains_and_no_norm_does_not(activation, depth):
     assert largest[0] > 0.94
     if activation == "sigmoid":
         assert l1[1] < l2[1] < largest[1]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("value", [0.1, -0.7])
+def test_a_constant_unit_gives_0_also_where_its_mean_is_rounded(order, value):
+    x = np.random.default_rng(0).standard_normal((6, 2))
+    x[:, 1] = value
+    y, cache = lp_batch_norm(x, order, eps=0.0)
+    assert not y[:, 1].any() and y[:, 0].any()
+    assert np.isfinite(lp_batch_norm_backward(np.ones((6, 2)), cache)).all()

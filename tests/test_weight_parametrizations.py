@@ -69,6 +69,15 @@ def test_larger_steps_make_v_longer_and_still_converge():
     assert large.loss[-1] < 1e-3
 
 
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 3, 1)])
+def test_constant_weights_become_0_also_where_their_mean_is_rounded(shape):
+    weight = np.random.default_rng(0).standard_normal(shape)
+    weight[1] = 0.1
+    found = wp.weight_standardization(weight, eps=0.0)
+    assert not found[1].any()
+    np.testing.assert_allclose(found[0].var(), 1)
+
+
 @pytest.mark.parametrize(
     "call, error, words",
     [
@@ -79,6 +88,11 @@ def test_larger_steps_make_v_longer_and_still_converge():
         ),
         (
             lambda: wp.data_dependent_init(np.ones((2, 3)), np.ones((4, 3))),
+            ValueError,
+            "same output",
+        ),
+        (
+            lambda: wp.data_dependent_init(np.ones((2, 3)), np.full((6, 3), 0.1)),
             ValueError,
             "same output",
         ),

@@ -39,6 +39,9 @@ def _size(centred, order):
 
 def _normalize(x, order, eps):
     centred = x - x.mean(0)
+    if eps == 0:
+        # The mean of equal numbers may be rounded; what is left is no deviation.
+        centred = np.where((x != x[:1]).any(0), centred, 0.0)
     size = _size(centred, order)
     divisor = size + eps
     x_hat = centred / np.where(divisor == 0, 1, divisor)

@@ -92,8 +92,9 @@ def data_dependent_init(v, x):
         )
     t = x @ weight_norm(v, np.ones(len(v)))[0].T
     std = t.std(axis=0)
-    if not std.all():
-        unit = int(np.flatnonzero(std == 0)[0])
+    constant = std <= 8 * np.finfo(t.dtype).eps * np.abs(t).max(axis=0)
+    if constant.any():
+        unit = int(np.flatnonzero(constant)[0])
         raise ValueError(
             f"unit {unit} gives the same output for all samples of x, so no length "
             "standardizes it; give other samples"
@@ -189,7 +190,10 @@ def weight_standardization(weight, *, eps=1e-5):
             f"got {weight.shape}"
         )
     axes = tuple(range(1, weight.ndim))
-    centred = weight - weight.mean(axis=axes, keepdims=True)
+    first = weight[(slice(None), *[slice(1)] * len(axes))]
+    # The mean of equal numbers may be rounded; what is left is no deviation.
+    differs = (weight != first).any(axis=axes, keepdims=True)
+    centred = np.where(differs, weight - weight.mean(axis=axes, keepdims=True), 0.0)
     var = (centred**2).mean(axis=axes, keepdims=True) + eps
     return centred / np.sqrt(np.where(var > 0, var, 1.0))
 
