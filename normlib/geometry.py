@@ -464,7 +464,7 @@ def _check_underflow(x, mean_square):
     lost = (mean_square < np.finfo(x.dtype).tiny) & (x != 0).any(-1, keepdims=True)
     if lost.any():
         raise ValueError(
-            f"x is too small: its squares underflow {x.dtype}, got a point with entries "
+            f"x is too small: its squares underflow {x.dtype}, got a point of entries "
             f"up to {np.abs(x * lost).max():.3g}; multiply x by a constant first"
         )
 

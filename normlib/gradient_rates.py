@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial.laguerre import laggauss
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, integer
 from normlib.mean_field import (
     ACTIVATIONS,
     activation_moments,
+    check_gain,
     correlation_map,
     settled_variance,
 )
@@ -91,7 +92,7 @@ def gradient_rate(activation, norm=None, *, gain=1.0, batch_size=None):
         Norm of the pre-activations.
     gain : float
         Weights have variance ``gain**2 / n_in`` (1 for LeCun's, sqrt(2) for He's
-        initialisation); matters without a norm only.
+        initialisation); at most 1e50. Matters without a norm only.
     batch_size : int, optional
         For batch norm; default None, the limit of large batches.
 
@@ -126,7 +127,7 @@ def gradient_rate(activation, norm=None, *, gain=1.0, batch_size=None):
     layer 0.1528
     """
     choice("norm", norm, (None, "batch", "layer", "rms"))
-    gain = number("gain", gain, positive=True)
+    gain = check_gain("gain", gain)
     if norm == "batch":
         return batch_norm_rate(activation, batch_size)
     if norm in ("layer", "rms"):

@@ -72,6 +72,68 @@ def _grid(limit, points):
 NODES, WEIGHTS = _grid(12, 2001)
 PAIR_NODES, PAIR_WEIGHTS = _grid(8, 81)
 
+# Above these variances an activation is too steep for the equidistant grids.
+STEEP, PAIR_STEEP = 200.0, 10.0
+
+GAIN_LIMIT = 1e50  # its square, times another and a width, still is a number
+
+
+def check_gain(name, value, *, minimum=None):
+    """Return a gain as a float whose square is a number, or say what is wrong.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : float
+        Above 0, or at least `minimum`; at most 1e50.
+    minimum : float, optional
+        Smallest value allowed; default any above 0.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``value`` is not one number in that range.
+
+    Examples
+    --------
+    >>> check_gain("gain", 2)
+    2.0
+    """
+    gain = number(name, value, minimum=minimum, positive=minimum is None)
+    if gain > GAIN_LIMIT:
+        raise ValueError(f"{name} must be at most {GAIN_LIMIT:g}, got {gain:g}")
+    return gain
+
+
+def _steep_grid(std, centre=0.0):
+    """Return values of Gaussians of mean ``centre``, dense near 0, and their weights.
+
+    Equidistant in ``x`` with ``u = sinh(x)``: as fine as a steep activation needs
+    around 0, as far as the Gaussians reach, and never coarser than a tenth of |u|.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation, at least 2.
+    centre : ndarray of shape (M, 1) or float
+        Means.
+
+    Returns
+    -------
+    u, weights : ndarray of shape (K,) and (M, K) or (K,)
+        Values, and weights that sum to 1.
+    """
+    reach = np.arcsinh(np.abs(centre).max() + 12 * std)
+    x = np.linspace(-reach, reach, 2 * int(np.ceil(reach / 0.1)) + 1)
+    u = np.sinh(x)
+    weights = np.exp(-(((u - centre) / std) ** 2) / 2) * np.cosh(x)
+    return u, weights / weights.sum(axis=-1, keepdims=True)
+
 
 def activation_moments(activation, variance=1.0):
     """Average an activation over a Gaussian pre-activation.
@@ -95,8 +157,9 @@ def activation_moments(activation, variance=1.0):
 
     Notes
     -----
-    A sum over 2001 values of z, exact to rounding for smooth activations up to
-    a variance of 1000; for ReLU, whose kink would spoil it, the exact
+    A sum over 2001 values of z, exact to rounding for smooth activations; above a
+    variance of 200, where they are steps rather than slopes, over values that lie
+    denser around the step. For ReLU, whose kink would spoil it, the exact
     ``sqrt(v / (2 pi))``, ``v / 2`` and ``1 / 2``.
 
     Examples
@@ -112,8 +175,11 @@ def activation_moments(activation, variance=1.0):
     if activation == "relu":
         return Moments(float(np.sqrt(variance / (2 * np.pi))), variance / 2, 0.5)
     phi, slope = ACTIVATIONS[activation]
-    z = np.sqrt(variance) * NODES
-    averages = [WEIGHTS @ f for f in (phi(z), phi(z) ** 2, slope(z) ** 2)]
+    if variance > STEEP:
+        z, weights = _steep_grid(np.sqrt(variance))
+    else:
+        z, weights = np.sqrt(variance) * NODES, WEIGHTS
+    averages = [weights @ f for f in (phi(z), phi(z) ** 2, slope(z) ** 2)]
     return Moments(*map(float, averages))
 
 
@@ -127,7 +193,7 @@ def correlation_map(correlation, activation, variance=1.0):
     activation : {"linear", "relu", "tanh", "sigmoid"}
         The activation phi.
     variance : float
-        Variance of either pre-activation; default 1.
+        Variance of either pre-activation, above 0; default 1.
 
     Returns
     -------
@@ -143,7 +209,8 @@ def correlation_map(correlation, activation, variance=1.0):
     -----
     ``E[phi(u) phi(v)] / E[phi(u)**2]``. A value above the correlation means
     that samples come closer: repeated over layers they may all become one. For
-    ReLU it is ``(sqrt(1 - c**2) + (pi - arccos c) c) / pi``.
+    ReLU it is ``(sqrt(1 - c**2) + (pi - arccos c) c) / pi``. For the smooth
+    activations a sum over pairs of values, to 5 digits or more.
 
     References
     ----------
@@ -168,10 +235,32 @@ def correlation_map(correlation, activation, variance=1.0):
     if activation == "relu":
         return (sine + (np.pi - np.arccos(c)) * c) / np.pi
     phi, _ = ACTIVATIONS[activation]
+    if variance > PAIR_STEEP:
+        return _steep_map(c, sine, phi, float(np.sqrt(variance)))
     z = np.sqrt(variance) * PAIR_NODES
     other = c[..., None, None] * z[:, None] + sine[..., None, None] * z
     product = (phi(other) @ PAIR_WEIGHTS) @ (PAIR_WEIGHTS * phi(z))
     return product / (PAIR_WEIGHTS @ phi(z) ** 2)
+
+
+def _steep_map(c, sine, phi, std):
+    """Return the `correlation_map` of a steep activation, value by value.
+
+    For each value u of one sample the other is Gaussian of mean ``c u`` and standard
+    deviation ``sine std``.
+    """
+    std = min(std, 1e8)  # a step already, to 7 digits
+    u, weights = _steep_grid(std)
+    found = np.empty_like(c)
+    for index in np.ndindex(c.shape):
+        centre, spread = c[index] * u[:, None], sine[index] * std
+        if spread < 2:
+            other = phi(centre + spread * PAIR_NODES) @ PAIR_WEIGHTS
+        else:
+            values, near = _steep_grid(spread, centre)
+            other = near @ phi(values)
+        found[index] = weights @ (phi(u) * other)
+    return found / (weights @ phi(u) ** 2)
 
 
 def settled_variance(activation, gain=1.0, *, start=1.0, layers=1000):
@@ -182,7 +271,7 @@ def settled_variance(activation, gain=1.0, *, start=1.0, layers=1000):
     activation : {"linear", "relu", "tanh", "sigmoid"}
         The activation phi.
     gain : float
-        Weights have variance ``gain**2 / n_in``; default 1.
+        Weights have variance ``gain**2 / n_in``, at most 1e50; default 1.
     start : float
         Variance in the first layer, above 0; default 1.
     layers : int
@@ -211,7 +300,7 @@ def settled_variance(activation, gain=1.0, *, start=1.0, layers=1000):
     >>> round(settled_variance("sigmoid"), 4)
     0.2647
     """
-    gain = number("gain", gain, positive=True)
+    gain = check_gain("gain", gain)
     variance = number("start", start, positive=True)
     for _ in range(integer("layers", layers)):
         before = variance

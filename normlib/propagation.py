@@ -2,6 +2,9 @@
 
 A deep network at its random start already shows whether it can be trained: a
 gradient that shrinks or grows by a factor per layer is hopeless after fifty.
+
+Which networks then do train is in `normlib.experiments.trainability`
+(`trainability_map`).
 """
 
 from functools import lru_cache
@@ -9,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
+from normlib._arguments import choice, float_array, generator, integer
 from normlib.datasets import digits_split
 from normlib.gradient_rates import gradient_rate
 from normlib.losses import softmax_cross_entropy
-from normlib.mean_field import activation_moments, correlation_map
+from normlib.mean_field import activation_moments, check_gain, correlation_map
 from normlib.network import mlp
 
 NORMS = (None, "batch", "layer", "rms")
@@ -99,9 +102,10 @@ def depth_profile(
     norm : {None, "batch", "layer", "rms"}
         Norm of the pre-activations, batch norm in training mode; default None.
     init : {"he", "glorot", "lecun", "orthogonal"} or float
-        How weights are drawn, or their standard deviation; default "he".
+        How weights are drawn, or their standard deviation, at most 1e50; default
+        "he".
     gain : float
-        Factor on all weights; default 1.
+        Factor on all weights, at most 1e50; default 1.
     data : {"digits", "gaussian"}
         Standardized digits with cross-entropy, or Gaussian inputs and a random
         gradient at the output; default "digits".
@@ -142,9 +146,9 @@ def depth_profile(
     depth, width = integer("depth", depth), integer("width", width, minimum=2)
     choice("norm", norm, NORMS)
     choice("data", data, ("digits", "gaussian"))
-    number("gain", gain, positive=True)
+    gain = check_gain("gain", gain)
     if not isinstance(init, str):
-        number("init", init, positive=True)
+        init = check_gain("init", init)
     # With batch norm two samples pass no gradient, and three one of infinite
     # mean square.
     least = 4 if norm == "batch" else 2
@@ -297,11 +301,22 @@ def mean_cosine(activations):
     float
         Mean over all pairs of different samples; a zero vector counts as 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``activations`` is no float array of shape (N, D) with N at least 2.
+
     Examples
     --------
     >>> round(mean_cosine(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])), 4)
     0.3333
     """
+    activations = float_array("activations", activations, ndim=2, finite=False)
+    if len(activations) < 2:
+        raise ValueError(
+            f"activations must hold at least 2 samples, got shape {activations.shape}; "
+            "one sample makes no pair"
+        )
     length = np.sqrt((activations * activations).sum(axis=1, keepdims=True))
     units = activations / np.where(length > 0, length, 1.0)
     n, total = len(units), units.sum(axis=0)
@@ -375,8 +390,8 @@ def _predict(x, depth, activation, norm, scales):
     if norm is not None:
         batch_size = len(x) if norm == "batch" else None
         factor = [gradient_rate(activation, norm, batch_size=batch_size)] * depth
-    log_growth = np.cumsum(np.log(factor[:0:-1]))[::-1]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore"):
+        log_growth = np.cumsum(np.log(factor[:0:-1]))[::-1]
         gradient = np.exp(0.5 * np.append(log_growth, 0.0))
     return np.array(rms), np.array(cosine), gradient
 

@@ -72,6 +72,69 @@ def test_correlation_map_against_sampling(activation, c, variance):
         assert np.isclose(float(found), 1)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("variance", [199.0, 201.0, 1e3, 1e6, 1e12])
+def test_moments_of_a_steep_activation(activation, variance):
+    """Its slope lives near 0, so that is where a fine sum looks."""
+    u = np.linspace(-50, 50, 100001)
+    density = np.exp(-u * u / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    slope = mean_field.ACTIVATIONS[activation][1](u)
+    mean_slope = (density * slope).sum() * 1e-3
+    # tanh**2 = 1 - tanh', and for the sigmoid s**2 = s - s'
+    squares = {"tanh": 1 - mean_slope, "sigmoid": 0.5 - mean_slope}
+    found = mean_field.activation_moments(activation, variance)
+    mean = {"tanh": 0.0, "sigmoid": 0.5}[activation]
+    np.testing.assert_allclose(found.mean, mean, atol=1e-12)
+    np.testing.assert_allclose(found.mean_square, squares[activation], rtol=1e-12)
+    np.testing.assert_allclose(
+        found.slope_square, (density * slope**2).sum() * 1e-3, rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("c", [-0.99, -0.3, 0.5, 0.99, 0.9999])
+@pytest.mark.parametrize("variance", [9.0, 11.0, 100.0, 1000.0])
+def test_correlation_map_of_a_steep_activation_against_a_fine_sum(
+    activation, c, variance
+):
+    phi, _ = mean_field.ACTIVATIONS[activation]
+    z = np.linspace(-9, 9, 2001)
+    weights = np.exp(-z * z / 2) / np.exp(-z * z / 2).sum()
+    u = np.sqrt(variance) * z
+    product = (weights * phi(u)) @ phi(c * u[:, None] + np.sqrt(1 - c * c) * u)
+    expected = (product @ weights) / (weights @ phi(u) ** 2)
+    found = float(mean_field.correlation_map(c, activation, variance))
+    assert abs(found - expected) < (1e-5 if variance < 10 else 1e-12)
+
+
+@pytest.mark.parametrize("variance", [1e6, 1e20, 1e300])
+def test_correlation_map_of_a_step_is_the_arcsine_law(variance):
+    c = np.linspace(-1, 1, 11)
+    found = mean_field.correlation_map(c, "tanh", variance)
+    np.testing.assert_allclose(found, 2 / np.pi * np.arcsin(c), atol=2e-3)
+
+
+@pytest.mark.parametrize("gain", [100.0, 300.0, 1000.0, 1e20])
+def test_the_rate_of_tanh_at_large_gains(gain):
+    """tanh is a step there: E[slope**2] is 4/3 of the density at 0 of N(0, gain**2)."""
+    found = gradient_rates.gradient_rate("tanh", gain=gain)
+    np.testing.assert_allclose(found, gain * 4 / 3 / np.sqrt(2 * np.pi), rtol=0.005)
+
+
+@pytest.mark.parametrize("activation", ALL)
+@pytest.mark.parametrize("gain", [1e-200, 1e50])
+def test_extreme_gains_are_answered_without_a_warning(activation, gain):
+    rate = gradient_rates.gradient_rate(activation, gain=gain)
+    assert np.isfinite(rate) and (rate == 0) == (gain < 1)
+    profile = propagation.depth_profile(
+        3, activation=activation, gain=gain, networks=1, batch_size=8, width=8
+    )
+    assert np.isfinite(profile.predicted_cosine).all()
+    recurrent_scale.recurrent_profile(
+        20, gain=gain, activation=activation, networks=1, width=8
+    )
+
+
 def sampled_batch_norm_rate(activation, B, samples=100_000, seed=0):
     """The trace of the docstring, over batches drawn at random, term by term."""
     phi, slope = mean_field.ACTIVATIONS[activation]
@@ -608,6 +671,28 @@ def test_batch_norm_before_the_last_weight_hides_the_lower_ones():
         (lambda: propagation.depth_profile(2, rng="a"), TypeError, "rng"),
         (lambda: propagation.depth_profile(2, gain=np.nan), ValueError, "gain"),
         (lambda: propagation.depth_profile(2, gain=0.0), ValueError, "gain"),
+        (lambda: propagation.depth_profile(2, gain=1e300), ValueError, "at most 1e.50"),
+        (lambda: propagation.depth_profile(2, init=1e300), ValueError, "at most 1e.50"),
+        (
+            lambda: gradient_rates.gradient_rate("relu", gain=1e200),
+            ValueError,
+            "at most 1e.50",
+        ),
+        (
+            lambda: mean_field.settled_variance("relu", 1e200),
+            ValueError,
+            "at most 1e.50",
+        ),
+        (
+            lambda: recurrent_scale.recurrent_profile(gain=1e200),
+            ValueError,
+            "at most 1e.50",
+        ),
+        (
+            lambda: propagation.mean_cosine(np.ones((1, 3))),
+            ValueError,
+            "at least 2 samples",
+        ),
         (lambda: propagation.depth_profile(2, init=0.0), ValueError, "init"),
         (
             lambda: propagation.depth_profile(2, norm="batch", batch_size=3),

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
-from normlib.mean_field import ACTIVATIONS, activation_moments
+from normlib._arguments import choice, generator, integer
+from normlib.mean_field import ACTIVATIONS, activation_moments, check_gain
 from normlib.norms import standardize, standardize_backward
 
 
@@ -52,7 +52,8 @@ def recurrent_profile(
     steps : int
         Number of time steps T; default 100.
     gain : float
-        The recurrent weights have variance ``gain**2 / width``; default 1.
+        The recurrent weights have variance ``gain**2 / width``; 0 to 1e50, default
+        1.
     norm : {None, "layer"}
         Layer norm of the summed inputs, without gamma and beta.
     activation : {"linear", "relu", "tanh", "sigmoid"}
@@ -96,7 +97,7 @@ def recurrent_profile(
     True
     """
     steps, width = integer("steps", steps), integer("width", width, minimum=2)
-    gain, rng = number("gain", gain, minimum=0), generator(rng)
+    gain, rng = check_gain("gain", gain, minimum=0), generator(rng)
     batch_size = integer("batch_size", batch_size)
     choice("norm", norm, (None, "layer"))
     choice("activation", activation, ACTIVATIONS)
@@ -108,7 +109,7 @@ def recurrent_profile(
             states, caches = _forward(inputs, weight, norm, activation)
             last = rng.standard_normal((batch_size, width))
             lengths = _backward(last, caches, weight, activation)
-        rms.append(np.sqrt((states * states).mean(axis=(1, 2))))
+            rms.append(np.sqrt((states * states).mean(axis=(1, 2))))
         gradient.append(lengths / lengths[-1])
     _, mean_square, slope_square = activation_moments(activation)
     rate = gain**2 * slope_square / (gain**2 * mean_square + 1)
