@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlib._arguments import integer, number
+
 __all__ = [
     "Digits",
     "Sequences",
@@ -76,6 +78,11 @@ def load_digits(dtype=np.float64):
     labels : ndarray of int, of shape (1797,)
         The digit shown, 0 to 9.
 
+    Raises
+    ------
+    TypeError
+        If ``dtype`` is no floating-point type: pixels are fractions.
+
     References
     ----------
     E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten
@@ -88,6 +95,11 @@ def load_digits(dtype=np.float64):
     >>> x.shape, float(x.max()), labels[:4].tolist()
     ((1797, 64), 1.0, [0, 1, 2, 3])
     """
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(
+            f"dtype must be a floating-point type, got {np.dtype(dtype)}; pixels are "
+            "fractions, take np.float64 or np.float32"
+        )
     pixels, labels = _stored_digits()
     return pixels.astype(dtype) / np.asarray(16, dtype=dtype), labels.astype(np.intp)
 
@@ -118,6 +130,11 @@ def digits_split(rng, standardized=False, dtype=np.float64):
     -------
     Digits
         ``x_train, y_train, x_test, y_test``.
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is no generator or ``dtype`` no floating-point type.
 
     Examples
     --------
@@ -156,17 +173,23 @@ def uniform(n, rng, low=0.0, high=10.0):
     ndarray of shape (n,)
         The values.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is below 1, ``rng`` no generator, or the limits no range.
+
     Examples
     --------
     >>> x = uniform(1000, np.random.default_rng(0))
     >>> bool(0 <= x.min() and x.max() < 10)
     True
     """
-    _check_draw(n, rng)
+    n, low, high = _size(n, rng), number("low", low), number("high", high)
     if not low < high:
         raise ValueError(
             f"low must be below high, got low={low} and high={high}; swap them"
         )
+    number("high - low", high - low)
     return rng.uniform(low, high, n)
 
 
@@ -187,15 +210,18 @@ def skewed(n, rng, scale=2.0):
     ndarray of shape (n,)
         The values, all positive.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is below 1, ``rng`` no generator, or ``scale`` not above 0.
+
     Examples
     --------
     >>> x = skewed(1000, np.random.default_rng(0))
     >>> bool(np.median(x) < x.mean())
     True
     """
-    _check_draw(n, rng)
-    if not scale > 0:
-        raise ValueError(f"scale must be above 0, got {scale}; try 2.0")
+    n, scale = _size(n, rng), number("scale", scale, positive=True)
     return rng.exponential(scale, n)
 
 
@@ -216,15 +242,18 @@ def bimodal(n, rng, distance=6.0):
     ndarray of shape (n,)
         The values, around ``5 - distance / 2`` and ``5 + distance / 2``.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is below 1, ``rng`` no generator, or ``distance`` below 0.
+
     Examples
     --------
     >>> x = bimodal(1000, np.random.default_rng(0))
     >>> bool(np.mean(abs(x - 5) < 1) < 0.05)    # almost none in the middle
     True
     """
-    _check_draw(n, rng)
-    if not distance >= 0:
-        raise ValueError(f"distance must be 0 or more, got {distance}; try 6.0")
+    n, distance = _size(n, rng), number("distance", distance, minimum=0)
     centre = rng.permutation(n) % 2 - 0.5
     return 5 + distance * centre + rng.normal(size=n)
 
@@ -248,15 +277,18 @@ def with_outlier(n, rng, strength=10.0):
         The values, of mean 5 and standard deviation 1 apart from the outlier.
         The others do not depend on ``strength``, so a slider moves one point.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is below 2, ``rng`` no generator, or ``strength`` not finite.
+
     Examples
     --------
     >>> x = with_outlier(100, np.random.default_rng(0), strength=20)
     >>> float(x[-1]), bool(x[:-1].max() < 10)
     (25.0, True)
     """
-    _check_draw(n, rng, least=2)
-    if not np.isfinite(strength):
-        raise ValueError(f"strength must be finite, got {strength}; try 10.0")
+    n, strength = _size(n, rng, least=2), number("strength", strength)
     x = 5 + rng.normal(size=n)
     x[-1] = 5 + strength
     return x
@@ -283,6 +315,11 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     y : ndarray of shape (n, n_out)
         ``x @ A`` plus noise, with a teacher ``A ~ N(0, 1 / n_in)``.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is below 1, ``rng`` no generator, or ``noise`` below 0.
+
     References
     ----------
     S. Santurkar, D. Tsipras, A. Ilyas and A. Madry (2018), How Does Batch
@@ -295,9 +332,8 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     >>> x.shape, y.shape
     ((256, 16), (256, 10))
     """
-    _check_draw(min(n, n_in, n_out), rng)
-    if not noise >= 0:
-        raise ValueError(f"noise must be 0 or more, got {noise}; try 0.1")
+    n, n_in = _size(n, rng), integer("n_in", n_in)
+    n_out, noise = integer("n_out", n_out), number("noise", noise, minimum=0)
     x = rng.normal(size=(n, n_in))
     teacher = rng.normal(size=(n_in, n_out)) / np.sqrt(n_in)
     return x, x @ teacher + noise * rng.normal(size=(n, n_out))
@@ -327,13 +363,23 @@ def padded_sequences(n, rng, length=20, features=4, shortest=1):
         The values have mean 3 and standard deviation 1, so that padding with 0
         can be told from data.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a size or length is below 1, ``shortest`` above ``length``, or ``rng``
+        no generator.
+
     Examples
     --------
     >>> x, mask, lengths = padded_sequences(8, np.random.default_rng(0), length=5)
     >>> x.shape, bool((mask.sum(axis=1) == lengths).all()), bool((x[~mask] == 0).all())
     ((8, 5, 4), True, True)
     """
-    _check_draw(min(n, features), rng)
+    n, features = _size(n, rng), integer("features", features)
+    shortest, length = (
+        integer(name, value, minimum=0)
+        for name, value in (("shortest", shortest), ("length", length))
+    )
     if not 1 <= shortest <= length:
         raise ValueError(
             f"shortest must be between 1 and length={length}, got {shortest}"
@@ -353,7 +399,7 @@ def _check_rng(rng):
         )
 
 
-def _check_draw(n, rng, least=1):
+def _size(n, rng, least=1):
+    """Return the number of values to draw as an int, after a look at rng."""
     _check_rng(rng)
-    if n < least:
-        raise ValueError(f"sizes must be at least {least}, got {n}")
+    return integer("n", n, minimum=least)

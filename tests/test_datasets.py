@@ -116,6 +116,39 @@ def test_padded_sequences(rng):
     "make, error, words",
     [
         (lambda: digits_split(0), TypeError, "np.random.default_rng"),
+        (
+            lambda: digits_split(np.random.default_rng(0), True, dtype=int),
+            TypeError,
+            "dtype must be a floating-point type, got int64",
+        ),
+        (lambda: load_digits(bool), TypeError, "dtype must be"),
+        (lambda: uniform(2.5, np.random.default_rng(0)), TypeError, "n must be an int"),
+        (
+            lambda: uniform(3, np.random.default_rng(0), 0, np.inf),
+            ValueError,
+            "high must be finite",
+        ),
+        (
+            lambda: uniform(3, np.random.default_rng(0), -1.7e308, 1.7e308),
+            ValueError,
+            "high - low must be finite",
+        ),
+        (lambda: skewed(3, np.random.default_rng(0), np.inf), ValueError, "scale must"),
+        (
+            lambda: bimodal(3, np.random.default_rng(0), np.inf),
+            ValueError,
+            "distance must be finite",
+        ),
+        (
+            lambda: linear_teacher(np.random.default_rng(0), noise=np.inf),
+            ValueError,
+            "noise must be finite",
+        ),
+        (
+            lambda: linear_teacher(np.random.default_rng(0), n_out=0),
+            ValueError,
+            "n_out must be at least 1",
+        ),
         (lambda: uniform(0, np.random.default_rng(0)), ValueError, "at least 1"),
         (lambda: uniform(3, np.random.default_rng(0), 2, 1), ValueError, "swap them"),
         (lambda: skewed(3, np.random.default_rng(0), -1), ValueError, "scale"),
