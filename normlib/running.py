@@ -271,6 +271,11 @@ def half_life(momentum=None, convention="pytorch"):
     float
         ``log(1/2) / log(1 - w)`` steps; 0 for w = 1, infinity for w = 0.
 
+    Raises
+    ------
+    ValueError
+        If momentum lies outside [0, 1] or the convention is unknown.
+
     Examples
     --------
     >>> round(half_life(0.1), 2)

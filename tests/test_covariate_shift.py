@@ -204,3 +204,11 @@ def test_batches_differ_while_nothing_shifts(seed):
     assert (np.ptp(trained.fixed_mean, axis=0) > 0).all()
     # Watching batches with frozen weights cannot tell: they differ as in training.
     np.testing.assert_array_equal(frozen.batch_mean[0], trained.batch_mean[0])
+
+
+def test_a_run_over_batches_that_diverges_says_so():
+    run = gather(frozen_weights(1e9, activation="relu", batches=20))
+    assert "diverged at step" in run.reason and len(run.step) < 20
+    assert np.isnan(run.shift[-1]) and np.isnan(run.batch_mean[-1]).all()
+    assert np.isfinite(run.shift[:-1]).all()
+    assert gather(frozen_weights(0.1, batches=2)).reason == ""

@@ -73,3 +73,11 @@ def test_weight_decay_settles_the_angle_of_the_unit_on_fresh_seeds(lr):
         run = train_unit(lr=lr, weight_decay=0.1, steps=300, seed=seed)
         angles.append(np.sqrt(np.mean(run.angles[100:] ** 2)))
     assert np.mean(angles) == pytest.approx(np.sqrt(2 * lr * 0.1), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"lr": 100.0, "weight_decay": 1.0}, {"lr": 1e200}]
+)
+def test_a_unit_that_diverges_says_so(settings):
+    with pytest.raises(ValueError, match=r"lr .* diverges after \d+ steps"):
+        train_unit(**settings)

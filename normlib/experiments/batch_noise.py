@@ -56,6 +56,11 @@ def batch_noise(
     -------
     BatchNoise
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or a batch larger than the training images.
+
     Notes
     -----
     Mean and standard deviation of a batch of B Gaussian values have errors of

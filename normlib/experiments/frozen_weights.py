@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, number
 from normlib.covariate_shift import internal_covariate_shift
 from normlib.digits_network import digits_network
 from normlib.iterates import iterates
@@ -31,12 +31,15 @@ class BatchRecord(NamedTuple):
     shift : float
         Internal covariate shift of the coming update at the last hidden layer
         (Santurkar et al., definition 2.1).
+    reason : str
+        Empty, or why the run stops here; the numbers are then NaN.
     """
 
     step: int
     batch_mean: np.ndarray
     fixed_mean: np.ndarray
     shift: float
+    reason: str = ""
 
 
 def frozen_weights(
@@ -55,7 +58,7 @@ def frozen_weights(
     Parameters
     ----------
     lr : float, default 0
-        Learning rate; 0 freezes the weights.
+        Learning rate, 0 or more; 0 freezes the weights.
     norm : {None, "batch", "layer"}, default None
         Norm of the hidden layers.
     activation : {"sigmoid", "tanh", "relu"}, default "sigmoid"
@@ -72,7 +75,12 @@ def frozen_weights(
     Yields
     ------
     BatchRecord
-        One per batch.
+        One per batch; fewer if the run diverges, as the last one then says.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
 
     Examples
     --------
@@ -80,6 +88,7 @@ def frozen_weights(
     >>> [record.shift for record in records]
     [0.0, 0.0, 0.0]
     """
+    lr = number("lr", lr, minimum=0)
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
     net, digits, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width
@@ -93,7 +102,7 @@ def frozen_weights(
         steps=integer("batches", batches) - 1,
         rng=rng,
     )
-    return _watch_batches(net, digits, loop, lr, depth)
+    return _watch_batches(net, digits, loop, lr, depth, width)
 
 
 def _last_hidden_linear(net, x):
@@ -104,9 +113,11 @@ def _last_hidden_linear(net, x):
     return net.outputs[linears[-2]]
 
 
-def _watch_batches(net, digits, loop, lr, depth):
+def _watch_batches(net, digits, loop, lr, depth, width):
     for step, x, labels, _, _, reason in loop:
         if reason:
+            nan = np.full(width, np.nan)
+            yield BatchRecord(step, nan, nan, np.nan, reason)
             return
         batch_mean = _last_hidden_linear(net, x).mean(0)
         fixed_mean = _last_hidden_linear(net, digits.x_train).mean(0)

@@ -56,6 +56,11 @@ def last_hidden_input(net, x):
     ndarray of shape (N, width)
         What the last activation receives: after the norm, if there is one.
 
+    Raises
+    ------
+    ValueError
+        If x does not have the shape that the network takes.
+
     Examples
     --------
     >>> from normlib.network import mlp

@@ -61,6 +61,11 @@ def any_learning_rate(
     -------
     AnyRate
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
     Notes
     -----
     The exact loss over centred data with ``H = E[x x^T]``, ``u = E[x y]``:
@@ -144,6 +149,11 @@ def length_direction(seed=0, *, kappas=(10.0, 100.0, 1000.0), dimension=20, limi
     Returns
     -------
     LengthDirection
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
 
     Notes
     -----

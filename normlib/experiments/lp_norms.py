@@ -234,6 +234,11 @@ def train_with_lp(
     LpRecord
         At steps 0, `every`, 2 `every`, ...
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     References
     ----------
     Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 3.3.

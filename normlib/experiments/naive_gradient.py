@@ -46,6 +46,11 @@ def naive_bias(seed=0, *, lr=0.1, steps=50, n=32):
     NaiveBias
         The naive bias grows by ``lr`` at every step, the loss does not change.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
     Notes
     -----
     ``x = u + b`` and the loss is half the mean squared distance of ``x_hat`` to

@@ -231,6 +231,11 @@ def noisy_run(
     NoiseRecord
         At every step from 0 to `steps`; fewer if the run diverges.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     Notes
     -----
     With the defaults noisy batch norm trains as fast as batch norm and three times

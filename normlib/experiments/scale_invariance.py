@@ -89,6 +89,11 @@ def scale_test(seed=0, *, factors=(0.1, 1.0, 10.0), norm="batch", eps=0.0):
     -------
     ScaleTest
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     Notes
     -----
     ``L(a * w) = L(w)`` for every a > 0, so ``grad L(a * w) = grad L(w) / a``.
@@ -159,6 +164,11 @@ def orthogonality(seed=0, *, norm="batch", eps=0.0):
     -------
     Orthogonality
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
     Notes
     -----
     What leaves the loss unchanged, the gradient has no part of. Batch norm: the
@@ -212,6 +222,11 @@ def bare_network(seed, norm, eps):
         Standardized.
     rng : numpy.random.Generator
         To go on with.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     choice("norm", norm, NORMS)

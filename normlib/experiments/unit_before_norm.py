@@ -9,6 +9,8 @@ from normlib.norms import standardize, standardize_backward
 
 __all__ = ["UnitRun", "unit_data", "unit_loss", "train_unit"]
 
+LENGTH_LIMIT = 1e150  # longer weights have no squares
+
 
 class UnitRun(NamedTuple):
     """Training of the unit.
@@ -44,6 +46,11 @@ def unit_data(seed=0, n=128):
         Inputs, standard Gaussian.
     targets : ndarray of shape (n,)
         The first input plus noise of standard deviation 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     u = rng.normal(size=(integer("n", n, minimum=2), 2))
@@ -68,6 +75,11 @@ def unit_loss(w, u, targets):
         Half the mean squared error. It depends on the direction of w only.
     gradient : ndarray of shape (2,)
         With respect to w, orthogonal to w.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an input holds NaN or infinity or is no float array.
 
     Examples
     --------
@@ -118,6 +130,11 @@ def train_unit(
     -------
     UnitRun
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range or the run diverges.
+
     References
     ----------
     T. van Laarhoven (2017), arXiv:1706.05350, sections 2 and 3.
@@ -141,6 +158,11 @@ def train_unit(
         _, g = unit_loss(w, u[batch], targets[batch])
         gradients.append(g)
         weights.append(w - lr * (g + weight_decay * w))
+        if not abs(weights[-1]).max() < LENGTH_LIMIT:
+            raise ValueError(
+                f"lr {lr:g} with weight_decay {weight_decay:g} diverges after "
+                f"{len(gradients)} steps; lower one of them"
+            )
     weights = np.array(weights)
     turned = np.unwrap(np.arctan2(weights[:, 1], weights[:, 0]))
     return UnitRun(weights, np.array(gradients), np.abs(np.diff(turned)))
