@@ -131,6 +131,8 @@ def number(name, value, *, minimum=None, positive=False):
     0.0
     """
     try:
+        if isinstance(value, (str, bytes)) or np.ndim(value):
+            raise TypeError  # float() would read "0.1", and an array of one entry
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be one number, got {value!r}") from None

@@ -9,8 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import integer, number
-from normlib.losses import softmax_cross_entropy
-from normlib.training import LOSS_LIMIT, loss_and_gradient, minibatches, sgd_step
+from normlib.losses import check_integers, softmax_cross_entropy
+from normlib.training import (
+    LOSS_LIMIT,
+    check_first,
+    loss_and_gradient,
+    minibatches,
+    sgd_step,
+)
 
 
 class Iterate(NamedTuple):
@@ -73,7 +79,11 @@ def iterates(
     Raises
     ------
     ValueError
-        If a number is out of range, x is empty, or x or the targets are not finite.
+        If a number is out of range, x is empty, x or the targets are not finite,
+        or `net` is K networks at once. At the first iterate, if the data do not fit
+        the network: the number of features, a label outside the classes, the loss.
+    TypeError
+        If a number is not one, or labels are not integers.
 
     Examples
     --------
@@ -84,8 +94,13 @@ def iterates(
     >>> len(losses), losses[-1] < losses[0]
     (21, True)
     """
-    number("lr", lr, minimum=0)
-    integer("steps", steps, minimum=0)
+    if net.networks is not None:
+        raise ValueError(
+            f"net must be a single network, got {net.networks} at once; run the loop "
+            "for each, or fit them with normlib.training.fit"
+        )
+    lr = number("lr", lr, minimum=0)
+    steps = integer("steps", steps, minimum=0)
     x, targets = np.asarray(x, dtype=net.dtype), np.asarray(targets)
     if x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():
         raise ValueError(
@@ -94,6 +109,8 @@ def iterates(
         )
     if targets.dtype.kind == "f" and not np.isfinite(targets).all():
         raise ValueError("targets holds NaN or infinity; remove those cases first")
+    if loss is softmax_cross_entropy:
+        check_integers(targets)
     if batch_size is None:
         batches = iter(lambda: slice(None), None)
     else:
@@ -102,10 +119,12 @@ def iterates(
 
 
 def _loop(net, x, targets, lr, batches, steps, loss):
+    batch_loss = check_first(loss, targets)
     for step in range(steps + 1):
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
-            value = float(loss_and_gradient(net, x[batch], targets[batch], loss=loss))
+            value = loss_and_gradient(net, x[batch], targets[batch], loss=batch_loss)
+        value, batch_loss = float(value), loss
         gradient = net.grads.copy()
         reason = "" if value <= LOSS_LIMIT else _why(value, step)
         yield Iterate(step, x[batch], targets[batch], value, gradient, reason)

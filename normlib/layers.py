@@ -99,7 +99,8 @@ class Layer:
     buffers : dict of str to ndarray
         What is kept but not trained (running statistics).
     trainable : bool
-        If False, gradient descent leaves the parameters alone.
+        If False, gradient descent leaves the parameters alone, those of the
+        layers inside too.
     networks : None or int
         K if the parameters have a leading axis of K networks.
     children : tuple of Layer

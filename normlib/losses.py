@@ -119,11 +119,24 @@ def check_labels(labels, logits):
             f"labels must have shape {cases[-1:]}, one per case of logits of shape "
             f"{logits.shape}, got {labels.shape}"
         )
+    check_integers(labels)
+    check_range(labels, classes)
+    return labels if labels.shape == cases else np.broadcast_to(labels, cases)
+
+
+def check_integers(labels):
+    """Raise a TypeError unless the labels are integers."""
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+        raise TypeError(
+            f"labels must be integers, got {labels.dtype}; convert them with "
+            "labels.astype(int)"
+        )
+
+
+def check_range(labels, classes):
+    """Raise a ValueError unless the labels are between 0 and ``classes - 1``."""
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must be between 0 and {classes - 1} for {classes} logits, got "
             f"{labels.min()} to {labels.max()}"
         )
-    return labels if labels.shape == cases else np.broadcast_to(labels, cases)

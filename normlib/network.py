@@ -117,6 +117,13 @@ class Network:
         """Return an iterator over every layer, those inside others included."""
         return iter(self._all_layers)
 
+    def frozen(self):
+        """Return an iterator over the layers that gradient descent leaves alone.
+
+        These are the layers with ``trainable=False`` and all layers inside them.
+        """
+        return _frozen(self.layers)
+
     def forward(self, x, record=False):
         """Return the output for ``x`` of shape (N, D), or (K, N, D).
 
@@ -359,6 +366,14 @@ def _walk(layers):
     for layer in layers:
         yield layer
         yield from _walk(layer.children)
+
+
+def _frozen(layers):
+    for layer in layers:
+        if not layer.trainable:
+            yield from _walk([layer])
+        elif layer.children:
+            yield from _frozen(layer.children)
 
 
 def _rebuild(layers, dtype, networks, mode):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from normlib.iterates import gather, iterates
-from normlib.network import mlp
+from normlib.network import mlp, stack
 from normlib.training import fit
 
 
@@ -76,6 +76,36 @@ def test_bad_input_is_named(change, message):
     options = {"x": x, "targets": labels, "lr": 0.1, "steps": 3} | change
     with pytest.raises(ValueError, match=message):
         iterates(mlp([3, 2]), **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": "0.1"}, "lr must be one number, got '0.1'"),
+        ({"lr": np.array([0.1])}, "lr must be one number"),
+        ({"targets": np.zeros(40)}, "labels must be integers"),
+    ],
+)
+def test_what_is_no_number_is_named(change, message):
+    x, labels = two_clouds()
+    options = {"x": x, "targets": labels, "lr": 0.1, "steps": 3} | change
+    with pytest.raises(TypeError, match=message):
+        iterates(mlp([3, 2]), **options)
+
+
+def test_one_wrong_label_is_found_before_the_first_update():
+    x, labels = two_clouds()
+    labels[-1] = 9
+    for seed in range(3):
+        loop = iterates(mlp([3, 2]), x, labels, lr=0.1, batch_size=4, steps=9, rng=seed)
+        with pytest.raises(ValueError, match="between 0 and 1 for 2 logits"):
+            next(loop)
+
+
+def test_iterates_are_those_of_one_network():
+    x, labels = two_clouds()
+    with pytest.raises(ValueError, match="net must be a single network, got 2"):
+        iterates(stack([mlp([3, 2])] * 2), x, labels, lr=0.1, steps=3)
 
 
 def test_gather_stacks_fields_and_keeps_the_last_reason():

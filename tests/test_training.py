@@ -1,5 +1,6 @@
 """Losses, mini-batches, gradient descent and the fit loop."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from gradient_checks import central_differences
 
 from normlib.datasets import digits_split
-from normlib.layers import Linear
+from normlib.layers import Linear, ReLU, Residual
 from normlib.losses import half_squared_error, softmax, softmax_cross_entropy
 from normlib.network import Network, mlp, stack
+from normlib.norm_layers import LayerNorm
+from normlib.recurrent import RecurrentCell
 from normlib.training import (
     accuracy,
     collect,
@@ -187,6 +190,25 @@ def test_layers_that_are_not_trainable_stay(rng):
     np.testing.assert_array_equal(net.params == start, frozen)
 
 
+@pytest.mark.parametrize("which", ["block", "inner"])
+def test_a_residual_block_that_is_not_trainable_stays(which, rng):
+    inner = Residual([Linear(3, 3, rng=rng)])
+    block = Residual([Linear(3, 3, rng=rng), inner], LayerNorm(3), "post")
+    net = Network([block, ReLU(), Linear(3, 2, rng=rng)])
+    still = block if which == "block" else inner
+    still.trainable = False
+    net.grads[...] = 1
+    start, inside = net.params.copy(), list(net.walk())
+    inside = inside[inside.index(still) : inside.index(net.layers[1])]
+    inside = inside[:2] if which == "inner" else inside
+    sgd_step(net, 0.1)
+    frozen = np.zeros(start.size, dtype=bool)
+    for layer in inside:
+        for name in layer.params:
+            frozen[net.slices[layer, name]] = True
+    np.testing.assert_array_equal(net.params == start, frozen)
+
+
 def test_each_network_has_its_learning_rate(rng):
     nets = [mlp([2, 3, 2], norm="batch", rng=rng) for _ in range(3)]
     many, rates = stack(nets), np.array([0.0, 0.1, 0.5])
@@ -237,6 +259,42 @@ def test_fit_is_decided_by_its_seeds(norm):
         runs.append(collect(loop).losses)
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def mean_square(outputs, targets):
+    """A loss over cases and positions."""
+    return 0.5 * ((outputs - targets) ** 2).mean(), (outputs - targets) / outputs.size
+
+
+@pytest.mark.parametrize("cases, times", [(20, 5), (5, 20)])
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_fit_takes_all_sequences(cases, times, batch_size, rng):
+    """The first axis counts the cases, not the second to last."""
+    net = Network([RecurrentCell(3, 4)])
+    x, targets = rng.normal(size=(cases, times, 3)), np.zeros((cases, times, 4))
+    targets += np.arange(cases)[:, None, None]
+    seen = []
+
+    def loss(outputs, batch):
+        seen.append(batch[:, 0, 0])
+        return mean_square(outputs, batch)
+
+    options = {"lr": 0.1, "batch_size": batch_size, "rng": 0, "loss": loss}
+    collect(
+        fit(net, x, targets, steps=1 if batch_size is None else cases // 5, **options)
+    )
+    assert sorted(np.concatenate(seen)) == list(range(cases))
+
+
+@pytest.mark.parametrize("batch_size", [None, 10])
+def test_fit_gives_each_network_its_own_cases(batch_size, rng):
+    nets = [mlp([2, 3, 2], norm="batch", rng=rng) for _ in range(2)]
+    many, options = stack(nets), {"lr": 0.2, "steps": 5, "rng": 0}
+    x, labels = (np.stack(both) for both in zip(blobs(rng), blobs(rng), strict=True))
+    collect(fit(many, x, labels, batch_size=batch_size, **options))
+    for k, net in enumerate(nets):
+        collect(fit(net, x[k], labels[k], batch_size=batch_size, **options))
+        np.testing.assert_allclose(many.params[k], net.params, rtol=1e-9)
 
 
 def test_a_reader_can_watch_and_stop(rng):
@@ -309,6 +367,37 @@ def test_a_network_that_diverged_stays_stopped(rng):
     assert abs(many.params[1]).max() > 0
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_step_that_diverges_leaves_the_running_statistics(many, rng):
+    net, (x, labels) = mlp([2, 8, 2], norm="batch", rng=rng), blobs(rng)
+    net, lr = (stack([net, net]), [0.1, 1e200]) if many else (net, 1e200)
+    buffers = net.batch_norms()[0].buffers
+    seen, diverged = [], None
+    for record in fit(net, x, labels, lr=lr, batch_size=10, steps=6, rng=0):
+        loss = record.loss[1] if many else record.loss
+        if diverged is None and not loss <= 1e6:
+            diverged = record.step
+        seen.append(copy.deepcopy(buffers))
+    assert diverged and diverged > 1
+    which = 1 if many else ...
+    for name, value in seen[diverged - 2].items():
+        assert np.isfinite(value).all()
+        np.testing.assert_array_equal(value[which], buffers[name][which])
+        if many:  # the other one goes on
+            assert abs(value[0] - buffers[name][0]).min() > 0
+
+
+def test_one_wrong_label_is_found_before_the_first_update(rng):
+    net, (x, labels) = mlp([2, 8, 2], rng=rng), blobs(rng)
+    labels[np.flatnonzero(labels == 0)[-1]] = 9
+    start = net.params.copy()
+    for seed in range(5):
+        loop = fit(net, x, labels, lr=0.1, batch_size=4, steps=99, rng=seed)
+        with pytest.raises(ValueError, match="between 0 and 1 for 2 logits, got 0 to"):
+            next(loop)
+    np.testing.assert_array_equal(net.params, start)
+
+
 def test_steps_0_yields_nothing(rng):
     x, labels = blobs(rng)
     loop = fit(mlp([2, 2]), x, labels, lr=0.1, batch_size=4, steps=0, rng=0)
@@ -331,6 +420,20 @@ def test_accuracy_counts(rng):
     net.layers[0].params["weight"][...] = np.eye(2)
     x = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
     assert accuracy(net, x, np.array([0, 1, 0, 0])) == 0.75
+
+
+def test_accuracy_counts_positions(rng):
+    net, x = Network([RecurrentCell(3, 4)]), rng.normal(size=(6, 5, 3))
+    labels = net.forward(x).argmax(axis=-1)
+    labels[0, :3] = (labels[0, :3] + 1) % 4
+    assert accuracy(net, x, labels) == 0.9
+
+
+def test_a_network_that_diverged_can_be_evaluated(rng):
+    net, (x, labels) = mlp([2, 8, 2], rng=rng), blobs(rng)
+    net.params[...] = np.nan
+    loss, share = evaluate(net, x, labels)
+    assert np.isnan(loss) and share == accuracy(net, x, labels) == 0.5
 
 
 @pytest.mark.slow
@@ -396,6 +499,23 @@ def spoiled(value):
     [
         ({"lr": -0.1}, ValueError, "lr must be finite and 0 or more, got -0.1"),
         ({"lr": np.nan}, ValueError, "lr must be finite"),
+        ({"lr": None}, TypeError, "lr must be a number, got None"),
+        ({"lr": "0.1"}, TypeError, "lr must be a number, got '0.1'"),
+        ({"lr": [0.1, 0.1]}, ValueError, r"lr must be one number, got shape \(2,\)"),
+        ({"lr": [0.1]}, ValueError, r"lr must be one number, got shape \(1,\)"),
+        ({"lr": [[0.1]]}, ValueError, r"lr must be one number, got shape \(1, 1\)"),
+        (
+            {"lr": 1e300, "net": mlp([2, 2], dtype=np.float32)},
+            ValueError,
+            "lr must be finite .* got 1e.300 as float32",
+        ),
+        (
+            {"lr": [0.1], "net": stack([mlp([2, 2])] * 2)},
+            ValueError,
+            r"lr must be one number or of shape \(2,\), got shape \(1,\)",
+        ),
+        ({"weight_decay": None}, TypeError, "weight_decay must be a number"),
+        ({"weight_decay": [1.0] * 3}, ValueError, "weight_decay must be one number or"),
         ({"weight_decay": -1}, ValueError, "weight_decay"),
         ({"steps": -1}, ValueError, "steps"),
         ({"steps": 1.5}, TypeError, "steps"),
@@ -410,8 +530,19 @@ def spoiled(value):
         ({"x": spoiled(np.inf)}, ValueError, "x must be finite, got 1 entries"),
         ({"x": np.zeros((0, 2)), "targets": np.zeros(0, int)}, ValueError, "N >= 1"),
         ({"x": np.zeros((60, 3))}, ValueError, r"shape \(N, 2\), got"),
+        (
+            {"x": np.zeros((3, 60, 2)), "net": stack([mlp([2, 2])] * 2)},
+            ValueError,
+            r"x must have shape \(N, D\) or \(2, N, D\) for 2 networks",
+        ),
+        (
+            {"x": np.zeros((2, 60, 2)), "net": stack([mlp([2, 2])] * 2)},
+            ValueError,
+            r"a shape that begins with \(2, 60\)",
+        ),
         ({"targets": np.zeros(59, int)}, ValueError, "one entry per case"),
         ({"targets": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"targets": np.array(["a"] * 60)}, TypeError, "targets must hold numbers"),
         ({"targets": np.full(60, 2)}, ValueError, "between 0 and 1 for 2 logits"),
         ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 logits"),
         ({"targets": np.zeros((60, 2), int)}, ValueError, "labels must have shape"),
@@ -432,17 +563,54 @@ def test_errors_say_what_is_wrong(changes, error, words):
         run(**changes)
 
 
-def test_bad_settings_are_refused_before_the_first_step():
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"lr": -1}, ValueError, "lr"),
+        ({"targets": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"batch_size": 61}, ValueError, "batch_size"),
+    ],
+)
+def test_bad_settings_are_refused_before_the_first_step(change, error, words):
     x, labels = blobs(np.random.default_rng(0))
-    with pytest.raises(ValueError, match="lr"):
-        fit(mlp([2, 2]), x, labels, lr=-1, batch_size=4, steps=5, rng=0)
+    options = {"targets": labels, "lr": 0.1, "batch_size": 4, "steps": 5, "rng": 0}
+    with pytest.raises(error, match=words):
+        fit(mlp([2, 2]), x, **(options | change))
+
+
+@pytest.mark.parametrize(
+    "run, loss",
+    [
+        (loss_and_gradient, softmax_cross_entropy),
+        (loss_and_gradient, half_squared_error),
+        (evaluate, softmax_cross_entropy),
+    ],
+)
+def test_a_loss_must_return_one_number_per_network(run, loss, rng):
+    net, x = Network([RecurrentCell(3, 4)]), rng.normal(size=(6, 5, 3))
+    targets = rng.normal(size=(6, 5, 4))
+    targets = targets if loss is half_squared_error else targets.argmax(axis=-1)
+    with pytest.raises(ValueError, match=r"one number per network.*got shape \(6,\)"):
+        run(net, x, targets, loss=loss)
+
+
+@pytest.mark.parametrize("run", [evaluate, accuracy])
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"x": spoiled(np.nan)}, ValueError, "x must be finite, got 1 entries"),
+        ({"labels": np.zeros((60, 2))}, ValueError, r"labels must have shape \(60,\)"),
+        ({"labels": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"labels": np.full(60, 2)}, ValueError, "between 0 and 1"),
+        ({"mode": "train"}, ValueError, "mode must be one of"),
+    ],
+)
+def test_evaluate_names_what_is_wrong(run, change, error, words):
+    x, labels = blobs(np.random.default_rng(0))
+    with pytest.raises(error, match=words):
+        run(mlp([2, 4, 2]), **({"x": x, "labels": labels} | change))
 
 
 def test_by_class_needs_labels():
     with pytest.raises(ValueError, match="pass labels="):
         minibatches(10, 2, 0, order="by_class")
-
-
-def test_evaluate_knows_two_modes(rng):
-    with pytest.raises(ValueError, match="mode must be one of"):
-        evaluate(mlp([2, 2]), *blobs(rng), mode="train")
