@@ -128,8 +128,7 @@ def sgd_step(net, lr, weight_decay=0.0):
     TypeError
         If ``lr`` or ``weight_decay`` holds no real numbers.
     ValueError
-        If one of them is negative, not finite in the dtype of the network, or of
-        another shape.
+        If one of them is negative, not finite, or of another shape.
 
     References
     ----------
@@ -168,13 +167,10 @@ def _check_rate(name, value, dtype, shapes):
             f"{name} must be {wanted}, got shape {array.shape}; pass a number to use "
             "it everywhere"
         )
-    with np.errstate(over="ignore"):  # 1e300 is infinite in float32
-        rate = array.astype(dtype)
-    if not (np.isfinite(rate).all() and (rate >= 0).all()):
-        raise ValueError(
-            f"{name} must be finite and 0 or more, got {value} as {dtype}; try 0.1"
-        )
-    return rate
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise ValueError(f"{name} must be finite and 0 or more, got {value}; try 0.1")
+    with np.errstate(over="ignore"):  # 1e200 is infinite in float32: it diverges
+        return array.astype(dtype)
 
 
 def fit(
