@@ -65,12 +65,12 @@ class RunningMean(LiveFigure):
         )
         (self.line,) = ax.plot(steps, 0 * steps, color=style.AFTER, linewidth=2.5)
         right = fig.add_axes((0.72, 0.15, 0.26, 0.74))
-        right.set(xlim=(0, 60), ylim=(0, 1.2), yticks=[0, 0.25, 0.5, 0.75, 1])
+        right.set(xlim=(0, 100), ylim=(0, 1.2), yticks=[0, 0.25, 0.5, 0.75, 1])
         right.set_xlabel("steps ago")
         right.set_title("what is left of a batch")
         (self.memory,) = right.plot([], [], color=style.AFTER)
         (self.half,) = right.plot([], [], "o", color=style.INK)
-        self.note = right.text(58, 1.09, "", ha="right")
+        self.note = right.text(97, 1.09, "", ha="right")
         return [self.line, self.memory, self.half, self.note]
 
     def move(self, convention, momentum, corrected):
@@ -85,7 +85,7 @@ class RunningMean(LiveFigure):
             track[k] = shown[0]
         self.line.set_ydata(track)
         weight, half = weight_of_new(momentum, convention), half_life(**kind)
-        ago = np.linspace(0, 60, 121)
+        ago = np.linspace(0, 100, 201)
         self.memory.set_data(ago, (1 - weight) ** ago)
         self.half.set_data([half], [0.5])
         self.note.set_text(f"half-life {half:.3g} steps")
@@ -189,7 +189,7 @@ class Coupling(LiveFigure):
         """Return the controls: batch size, digit, unit and mode."""
         return {
             "mode": controls.choice("batch norm in", ["train", "eval"], "train"),
-            "size": controls.steps("batch size B", list(self.sizes), 8),
+            "size": controls.steps("batch size N", list(self.sizes), 8),
             "example": controls.whole("digit", 0, 99, 0),
             "unit": controls.whole("unit", 0, 63, 3),
         }
@@ -206,15 +206,15 @@ class Coupling(LiveFigure):
         right.set_xticks([2, 8, 32, 128], ["2", "8", "32", "128"])
         right.set_yticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
         right.minorticks_off()
-        right.set_xlabel("batch size B")
+        right.set_xlabel("batch size N")
         right.set_title("its standard deviation")
         sizes = np.array(self.sizes)
-        right.plot(sizes, 1.1 / np.sqrt(sizes), "--", color=style.BEFORE, linewidth=1.2)
-        right.text(2, 0.027, "dashed: 1.1 / sqrt(B)", color=style.INK)
+        (self.rule,) = right.plot(sizes, 0.0 * sizes + 1, "--", color=style.BEFORE)
+        self.note = right.text(140, 2.0, "", color=style.INK, ha="right")
         (self.curve,) = right.plot(sizes, 0.0 * sizes + 1, "o-", color=style.BATCH)
         (self.here,) = right.plot([], [], "o", color=style.INK, markersize=11)
         self.here.set_markerfacecolor("none")
-        return [self.dots, self.curve, self.here]
+        return [self.dots, self.rule, self.note, self.curve, self.here]
 
     def move(self, mode, size, example, unit):
         """Put the digit into 150 random batches of each size."""
@@ -231,6 +231,11 @@ class Coupling(LiveFigure):
         self.curve.set_ydata(spread if mode == "train" else np.full(len(spread), 1e-9))
         at = self.sizes.index(size)
         self.here.set_data([size], [spread[at] if mode == "train" else 1e-9])
+        rule = large_batch_spread(x, x[example]) if mode == "train" else 1e-9
+        self.rule.set_ydata(rule / np.sqrt(self.sizes))
+        self.note.set_text(
+            f"dashed: {rule:.2f} / sqrt(N)" if mode == "train" else "0 for every N"
+        )
         if mode == "eval":
             return (
                 f"Evaluation: digit {example} has x_hat = {results[size][0]:z.2f} at "
@@ -239,8 +244,8 @@ class Coupling(LiveFigure):
         return (
             f"Training, batches of {size}: x_hat of digit {example} at unit {unit} "
             f"runs from {results[size].min():z.2f} to {results[size].max():z.2f}, "
-            f"standard deviation {spread[at]:.2f}; times sqrt(B) that is "
-            f"{spread[at] * np.sqrt(size):.2f}."
+            f"standard deviation {spread[at]:.2f}; times sqrt(N) that is "
+            f"{spread[at] * np.sqrt(size):.2f}, for large batches {rule:.2f}."
         )
 
     def _in_batches(self, fixed, others, size):
@@ -250,21 +255,34 @@ class Coupling(LiveFigure):
         return standardize(batches, 1)[0][:, 0]
 
 
+def large_batch_spread(x, value):
+    """Return c where the standard deviation of x_hat of a value is about c / sqrt(N).
+
+    To first order in the errors of the batch's mean and variance,
+    ``c**2 = 1 + a * skewness + a**2 * (kurtosis - 1) / 4`` with a the x_hat of the
+    value by all of x.
+    """
+    z = (x - x.mean()) / x.std()
+    a = (value - x.mean()) / x.std()
+    return np.sqrt(1 + a * (z**3).mean() + a**2 * ((z**4).mean() - 1) / 4)
+
+
 ORDERS = {"shuffled": 10, "two digits a batch": 2, "one digit a batch": 1}
 
 
-def training_points(momentum, batch_size, classes, steps=60, every=6):
+def training_points(momentum, batch_size, classes, steps=60, every=6, seed=0):
     """Train 64-64-64-64-64-10 on digits, and judge it by three kinds of statistics.
 
     Yields
     ------
     step : int
     accuracy : tuple of float
-        Test accuracy with running, with precise statistics, and with those of the
-        test images.
+        Test accuracy with running statistics, with these after their starting value
+        was taken out, with precise statistics, and with those of the test images.
     """
-    digits = digits_split(np.random.default_rng(0), standardized=True)
-    net = mlp([64, 64, 64, 64, 64, 10], norm="batch", rng=np.random.default_rng(1))
+    digits = digits_split(np.random.default_rng(seed), standardized=True)
+    rng = np.random.default_rng(seed + 1)
+    net = mlp([64, 64, 64, 64, 64, 10], norm="batch", rng=rng)
     for norm in net.batch_norms():
         norm.momentum = momentum
     order = {"order": "shuffled"}
@@ -272,29 +290,41 @@ def training_points(momentum, batch_size, classes, steps=60, every=6):
         order = {"order": "by_class", "classes_per_batch": classes}
     data = digits.x_train, digits.y_train
     test = digits.x_test, digits.y_test
-    loop = fit(net, *data, lr=0.3, batch_size=batch_size, steps=steps, rng=2, **order)
+    kind = dict(lr=0.3, batch_size=batch_size, steps=steps, rng=seed + 2)
+    loop = fit(net, *data, **kind, **order)
     for record in loop:
         if record.step % every:
             continue
         state = net.state()
         running, batch = accuracy(net, *test), accuracy(net, *test, mode="probe")
+        for norm in net.batch_norms():
+            for name, start in (("running_mean", 0.0), ("running_var", 1.0)):
+                norm.buffers[name][...] = bias_corrected(
+                    norm.buffers[name], start, record.step, momentum=momentum
+                )
+        warm = accuracy(net, *test)
         precise = accuracy(precise_statistics(net, data[0]), *test)
         net.load(state)
-        yield record.step, (running, precise, batch)
+        yield record.step, (running, warm, precise, batch)
 
 
-class ThreeStatistics(LiveFigure):
-    """One network while it trains, judged with three kinds of statistics."""
+class FourStatistics(LiveFigure):
+    """One network while it trains, judged with different statistics."""
 
-    names = ("running", "precise", "test batch")
-    looks = ((style.AFTER, "o-"), (style.LAYER, "s--"), (style.BATCH, "^:"))
+    names = ("running", "start taken out", "precise", "test batch")
+    looks = (
+        (style.AFTER, "o-"),
+        (style.RMS, "v-."),
+        (style.LAYER, "s--"),
+        (style.BATCH, "^:"),
+    )
     runs = {}  # finished runs by setting: the same setting gives the same run
 
     def make_controls(self):
         """Return the controls: momentum, batch size and the order of the digits."""
         return {
             "momentum": controls.steps(
-                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.1
+                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.01
             ),
             "batch_size": controls.steps("batch size", [4, 8, 16, 32], 32),
             "order": controls.choice("batches", list(ORDERS), "shuffled"),
@@ -317,8 +347,8 @@ class ThreeStatistics(LiveFigure):
         for k, (name, (color, _)) in enumerate(
             zip(self.names, self.looks, strict=True)
         ):
-            y = 0.77 - 0.17 * k
-            fig.text(0.67, y, f"{'●■▲'[k]} {name}", color=color)
+            y = 0.78 - 0.17 * k
+            fig.text(0.67, y, f"{'●▼■▲'[k]} {name}", color=color)
             self.numbers.append(fig.text(0.69, y - 0.07, "", weight="bold"))
         return [*self.curves, *self.numbers]
 
@@ -333,13 +363,14 @@ class ThreeStatistics(LiveFigure):
             if known is None:
                 yield step / 60
         self.runs[setting] = points
-        running, precise, batch = points[-1][1]
+        running, warm, precise, batch = points[-1][1]
         early = points[1][1]
         return (
             f"Momentum {momentum:g}, batches of {batch_size}, {order}: at step 12 the "
-            f"same weights reach {early[0]:.0%} with running and {early[1]:.0%} with "
-            f"precise statistics; at step 60 {running:.0%} and {precise:.0%}, and "
-            f"{batch:.0%} with those of the test batch."
+            f"same weights reach {early[0]:.0%} with running and {early[2]:.0%} with "
+            f"precise statistics; at step 60 {running:.0%} and {precise:.0%}, "
+            f"{warm:.0%} with the start taken out of the running ones, and {batch:.0%} "
+            "with those of the test batch."
         )
 
     def _show(self, points):
@@ -357,7 +388,7 @@ class Switches(LiveFigure):
         "gamma and beta move",
         "running statistics move",
         "an answer depends on its batch",
-        "loss goes down",
+        "accuracy at inference",
     )
 
     def make_controls(self):
@@ -386,14 +417,16 @@ class Switches(LiveFigure):
     def move(self, trainable, use_batch, update, gain):
         """Train a trained network on brighter digits, with the switches set."""
         found = frozen(trainable, use_batch, update, gain)
-        largest = (0.1, 2.2, 3.2, 1.0)  # over all settings
+        largest = (0.1, 2.2, 3.2, 1.0)  # over all settings; the last is a share
         for bar, text, value, most in zip(
             self.bars, self.words, found, largest, strict=True
         ):
             bar.set_width(min(1.0, max(value, 0.0) / most))
             text.set_text("no" if abs(value) < 1e-12 else f"{value:.3f}")
         moved = [
-            name for name, value in zip(self.rows, found, strict=True) if value > 1e-12
+            name
+            for name, value in zip(self.rows[:3], found, strict=False)
+            if value > 1e-12
         ]
         source = "the batch" if use_batch else "the running statistics"
         done = "; ".join(moved) if moved else "nothing moves"
@@ -401,7 +434,8 @@ class Switches(LiveFigure):
             f"Normalized by {source}, digits {gain:g} times as bright: {done}. Largest "
             f"change of gamma and beta {found[0]:.3f}, of the running means "
             f"{found[1]:.3f}; an answer changes with its batch by up to "
-            f"{found[2]:.2f}; the loss falls by {found[3]:z.2f}."
+            f"{found[2]:.2f}. At inference, {found[3]:.0%} of the test digits of this "
+            "brightness are right."
         )
 
 
@@ -431,7 +465,8 @@ def frozen(trainable, use_batch, update, gain):
     -------
     tuple of float
         Largest change of gamma and beta, of the running means, of the logits of
-        one digit between two batches, and the fall of the loss.
+        one digit between two batches, and then the accuracy at inference on test
+        digits of the same brightness.
     """
     net, state, digits = pretrained()
     net.load(state)
@@ -440,13 +475,11 @@ def frozen(trainable, use_batch, update, gain):
     norm.use_batch_statistics, norm.update_running = use_batch, update
     x, labels = gain * digits.x_train[:256], digits.y_train[:256]
     before = {k: v.copy() for k, v in (norm.params | norm.buffers).items()}
-    losses = []
     for k in range(20):
         rows = np.arange(64 * k, 64 * (k + 1)) % 256
-        loss, dlogits = softmax_cross_entropy(net.forward(x[rows]), labels[rows])
+        _, dlogits = softmax_cross_entropy(net.forward(x[rows]), labels[rows])
         net.backward(dlogits)
         sgd_step(net, 0.1)
-        losses.append(loss)
     now = norm.params | norm.buffers
     change = {key: float(np.abs(now[key] - before[key]).max()) for key in before}
     norm.update_running = False  # looking is no training
@@ -455,7 +488,7 @@ def frozen(trainable, use_batch, update, gain):
         max(change["gamma"], change["beta"]),
         change["running_mean"],
         float(np.abs(one[0] - one[1]).max()),
-        float(np.mean(losses[:4]) - np.mean(losses[-4:])),
+        float(accuracy(net, gain * digits.x_test, digits.y_test)),
     )
     net.load(state)
     return tuple(0.0 if abs(value) < 1e-12 else value for value in found)
@@ -465,6 +498,6 @@ FIGURES = {
     "running_mean": RunningMean,
     "deviations": Deviations,
     "coupling": Coupling,
-    "training": ThreeStatistics,
+    "training": FourStatistics,
     "switches": Switches,
 }
