@@ -14,7 +14,7 @@ and the outputs are ``(K, N, D)``.
 
 import numpy as np
 
-from normlib._arguments import integer
+from normlib._arguments import generator, integer, number
 
 __all__ = [
     "Layer",
@@ -35,8 +35,8 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of the random numbers.
+    rng : int or numpy.random.Generator
+        Source of the random numbers; an int is taken as a seed.
     n_in, n_out : int
         Number of inputs and outputs, at least 1.
     init : {"he", "glorot", "lecun", "orthogonal"} or float, default "he"
@@ -48,6 +48,14 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
     -------
     ndarray of shape (n_in, n_out)
         Weights, to be used as ``x @ weights``.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, ``init`` is an unknown name or negative, or
+        ``init`` or ``gain`` is not finite.
+    TypeError
+        If a size is no integer, ``init`` or ``gain`` no number, ``rng`` no seed.
 
     Notes
     -----
@@ -69,6 +77,7 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
     True
     """
     n_in, n_out = integer("n_in", n_in), integer("n_out", n_out)
+    rng, gain = generator(rng), number("gain", gain)
     variances = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}
     if init == "orthogonal":
         q, r = np.linalg.qr(rng.normal(size=(max(n_in, n_out), min(n_in, n_out))))
@@ -82,9 +91,7 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
             )
         std = np.sqrt(variances[init])
     else:
-        std = float(init)
-        if not (0 <= std < np.inf):
-            raise ValueError(f"init as a standard deviation must be >= 0, got {init}")
+        std = number("init", init, minimum=0)
     return gain * std * rng.normal(size=(n_in, n_out))
 
 
@@ -142,12 +149,12 @@ class Linear(Layer):
         redundant.
     init, gain : see :func:`initial_weights`
         How the weights are drawn. The bias starts at 0.
-    rng : numpy.random.Generator, optional
-        Source of the random numbers, default ``default_rng(0)``.
+    rng : int or numpy.random.Generator, default 0
+        Source of the random numbers; an int is taken as a seed.
     """
 
     def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
-        rng = np.random.default_rng(0) if rng is None else rng
+        rng = 0 if rng is None else rng
         params = {"weight": initial_weights(rng, n_in, n_out, init, gain)}
         if bias:
             params["bias"] = np.zeros(n_out)
@@ -197,7 +204,7 @@ class WeightNormLinear(Linear):
     """
 
     def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
-        rng = np.random.default_rng(0) if rng is None else rng
+        rng = 0 if rng is None else rng
         v = initial_weights(rng, n_in, n_out, init, gain)
         params = {"v": v, "g": np.sqrt((v * v).sum(axis=0))}
         if bias:

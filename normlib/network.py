@@ -3,10 +3,11 @@
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, generator, integer
 from normlib.layers import Linear, ReLU, Sigmoid, Tanh, WeightNormLinear
 from normlib.norm_layers import BatchNorm, norm_layer
 
@@ -16,6 +17,30 @@ __all__ = ["MODES", "Network", "mlp", "stack"]
 MODES = {"train": (True, True), "eval": (False, False), "probe": (True, False)}
 SETTING = (bool, int, float, str)  # arrays in a layer are parameters or of a pass
 ACTIVATIONS = {"linear": None, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+
+class State(NamedTuple):
+    """What :meth:`Network.state` returns and :meth:`Network.load` takes.
+
+    Attributes
+    ----------
+    params : ndarray
+        Copy of the parameters.
+    buffers : list of dict of str to ndarray
+        Copy of the running statistics of each layer.
+    trainable : list of bool
+        One per layer.
+    mode : str
+        The mode set last.
+    switches : list of tuple of bool
+        ``use_batch_statistics, update_running`` of each batch norm.
+    """
+
+    params: np.ndarray
+    buffers: list
+    trainable: list
+    mode: str
+    switches: list
 
 
 class Network:
@@ -200,19 +225,31 @@ class Network:
             bn.use_batch_statistics, bn.update_running = use, update
 
     def state(self):
-        """Return a copy of parameters, running statistics and switches."""
+        """Return a copy of parameters, running statistics and switches: a State."""
         buffers = [{k: v.copy() for k, v in la.buffers.items()} for la in self.walk()]
         trainable = [layer.trainable for layer in self.walk()]
-        return self.params.copy(), buffers, trainable, self.mode, self._switches()
+        switches = self._switches()
+        return State(self.params.copy(), buffers, trainable, self.mode, switches)
 
     def load(self, state):
-        """Put back what :meth:`state` returned, exactly; return the network."""
+        """Put back what :meth:`state` returned, exactly; return the network.
+
+        Raises a TypeError for anything else, and a ValueError for the state of a
+        network whose parameters or running statistics have other shapes; then
+        nothing is changed.
+        """
+        if not isinstance(state, State):
+            raise TypeError(
+                f"state must be what Network.state() returns, got {type(state)}"
+            )
         params, buffers, trainable, mode, switches = state
-        if params.shape != self.params.shape:
+        own = [layer.buffers for layer in self.walk()]
+        if params.shape != self.params.shape or _shapes(buffers) != _shapes(own):
             raise ValueError(
-                f"the state is of a network with parameters of shape {params.shape}, "
-                f"this one has {self.params.shape}; load it into a network of the "
-                "same layers"
+                f"the state is of another network: parameters of shape {params.shape} "
+                f"and running statistics of shapes {_shapes(buffers)}, this one has "
+                f"{self.params.shape} and {_shapes(own)}; load it into a network of "
+                "the same layers"
             )
         self.params[...] = params
         kept = zip(self.walk(), buffers, trainable, strict=True)
@@ -254,8 +291,8 @@ def mlp(
         Of the norm.
     bias : bool, default True
         Whether the hidden linear maps have a bias (the last one always does).
-    rng : numpy.random.Generator, optional
-        Source of the weights, default ``default_rng(0)``.
+    rng : int or numpy.random.Generator, default 0
+        Source of the weights; an int is taken as a seed.
     dtype : dtype, default float64
         Floating-point type of the parameters.
 
@@ -263,6 +300,15 @@ def mlp(
     -------
     Network
         Linear, norm, activation per hidden layer, then one linear map.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 2 sizes are given, one is below 1, a name is unknown, the
+        groups do not divide the units, or a number is out of range.
+    TypeError
+        If a size is no integer, ``init``, ``gain`` or ``eps`` no number, ``rng``
+        no seed, or ``dtype`` neither float32 nor float64.
 
     Examples
     --------
@@ -277,7 +323,7 @@ def mlp(
             f"sizes must give at least the inputs and the outputs, got {sizes}; "
             "write [64, 100, 10] for one hidden layer"
         )
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = generator(0 if rng is None else rng)
     linear = WeightNormLinear if norm == "weight" else Linear
     layers = []
     for n_in, n_out in zip(sizes[:-2], sizes[1:-1], strict=True):
@@ -360,6 +406,10 @@ def _difference(net, other):
             if plain and value != wanted:
                 return f"{name}={value!r} instead of {wanted!r} in {layer}"
     return ""
+
+
+def _shapes(buffers):
+    return [{name: v.shape for name, v in layer.items()} for layer in buffers]
 
 
 def _walk(layers):

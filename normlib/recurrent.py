@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, generator, integer, number
 from normlib.layers import Layer, check_features, initial_weights
 from normlib.norm_core import standardize, standardize_backward
 
@@ -29,8 +29,8 @@ class RecurrentCell(Layer):
         How both weight matrices are drawn; ``gain`` is that of ``w_h`` only.
     eps : float, default 1e-5
         Added to the variance, inside the root.
-    rng : numpy.random.Generator, optional
-        Source of the weights, default ``default_rng(0)``.
+    rng : int or numpy.random.Generator, default 0
+        Source of the weights; an int is taken as a seed.
 
     Notes
     -----
@@ -65,7 +65,7 @@ class RecurrentCell(Layer):
         self.activation = choice("activation", activation, ("tanh", "relu"))
         self.eps = number("eps", eps, minimum=0)
         n = integer("n_hidden", n_hidden)
-        rng = np.random.default_rng(0) if rng is None else rng
+        rng = generator(0 if rng is None else rng)
         params = {
             "w_x": initial_weights(rng, n_in, n, init),
             "w_h": initial_weights(rng, n, n, init, gain),
@@ -80,8 +80,11 @@ class RecurrentCell(Layer):
     def forward(self, x, mask=None, h0=None):
         """Return the states h_1 .. h_T for ``x``, from the state ``h0`` (default 0).
 
-        ``mask`` (N, T) is True where a sequence has a value.
+        ``mask`` (N, T) is True where a sequence has a value; ``h0`` is
+        (N, n_hidden). Integers are computed with as floats. Raises a ValueError
+        for other shapes.
         """
+        x = self.floats(x)
         check_features(x, self.params["w_x"].shape[0], "RecurrentCell")
         if x.ndim != 3 or self.networks is not None:
             raise ValueError(
@@ -89,12 +92,19 @@ class RecurrentCell(Layer):
                 f"got {x.shape}"
             )
         cases, times, _ = x.shape
-        if mask is None:
-            mask = np.ones((cases, times), dtype=bool)
-        elif mask.shape != (cases, times):
-            raise ValueError(f"mask must have shape {(cases, times)}, got {mask.shape}")
         units = self.params["w_h"].shape[0]
-        h = np.zeros((cases, units), x.dtype) if h0 is None else h0
+        everywhere = np.ones((cases, times), dtype=bool)
+        mask = everywhere if mask is None else np.asarray(mask, dtype=bool)
+        h = np.zeros((cases, units), x.dtype) if h0 is None else self.floats(h0)
+        for name, given, shape in (
+            ("mask", mask, (cases, times)),
+            ("h0", h, (cases, units)),
+        ):
+            if given.shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape} for x of shape {x.shape}, got "
+                    f"{given.shape}; np.broadcast_to({name}, {shape}) repeats it"
+                )
         self.x, self.mask, self.h0 = x, mask, h
         self.states = np.empty((cases, times, units), x.dtype)
         self.tape = []  # what each step keeps for its gradient
@@ -106,6 +116,12 @@ class RecurrentCell(Layer):
             self.tape.append(kept)
             self.states[:, t] = h
         return self.states
+
+    def floats(self, values):
+        """Return an array; numbers that are no floats in the dtype of the weights."""
+        values = np.asarray(values)
+        floating = values.dtype.kind == "f"
+        return values if floating else values.astype(self.params["w_x"].dtype)
 
     def backward(self, dstates):
         """Return the gradient of ``x``; that of the first state is in ``dh0``.

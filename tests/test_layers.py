@@ -127,6 +127,16 @@ def test_recurrent_gradient(norm, activation, masked, rng):
         np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-7)
 
 
+def test_recurrent_cell_takes_integers_and_lists(rng):
+    cell = RecurrentCell(3, 2, rng=rng)
+    expected = cell.forward(np.ones((1, 2, 3)), np.array([[True, False]]))
+    assert abs(expected).min() > 0
+    for x in (np.ones((1, 2, 3), int), np.ones((1, 2, 3), bool), [[[1] * 3] * 2]):
+        found = cell.forward(x, [[True, False]], [[0, 0]])
+        np.testing.assert_array_equal(found, expected)
+        cell.backward(found)
+
+
 def test_recurrent_padding_changes_nothing(rng):
     cell = RecurrentCell(2, 4, "layer", rng=rng)
     x = rng.normal(size=(1, 3, 2))
@@ -377,6 +387,39 @@ def test_copies_are_networks_of_their_own(duplicate, many, rng):
     assert np.shares_memory(other.layers[0].params["weight"], other.params)
 
 
+@pytest.mark.parametrize(
+    "state, error, words",
+    [
+        (None, TypeError, "state must be what Network.state"),
+        (mlp([3, 4, 2]).params, TypeError, "state must be what Network.state"),
+        (mlp([3, 4, 2], norm="batch").state(), ValueError, "the same layers"),
+        (mlp([3, 2]).state(), ValueError, "the same layers"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(state, error, words, rng):
+    net = mlp([3, 4, 2], norm="layer", rng=rng)
+    before = net.params.copy()
+    with pytest.raises(error, match=words):
+        net.load(state)
+    np.testing.assert_array_equal(net.params, before)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: mlp([2, 3, 2], rng=rng).params,
+        lambda rng: Linear(2, 3, rng=rng).params["weight"],
+        lambda rng: WeightNormLinear(2, 3, rng=rng).params["v"],
+        lambda rng: RecurrentCell(2, 3, rng=rng).params["w_h"],
+        lambda rng: initial_weights(rng, 2, 3),
+    ],
+)
+def test_a_seed_stands_for_its_generator(make):
+    np.testing.assert_array_equal(make(5), make(np.random.default_rng(5)))
+    with pytest.raises(TypeError, match="rng must be an integer"):
+        make("5")
+
+
 def test_record_keeps_outputs_and_their_gradients(rng):
     net, x = mlp([3, 5, 2], rng=rng), rng.normal(size=(4, 3))
     out = net.forward(x, record=True)
@@ -551,6 +594,19 @@ def test_dtype_is_kept(rng):
             lambda: RecurrentCell(2, 3).forward(np.zeros((4, 5, 2)), np.ones((4, 4))),
             "mask must have shape",
         ),
+        (
+            lambda: RecurrentCell(2, 3).forward(np.zeros((4, 5, 2)), h0=np.ones(3)),
+            r"h0 must have shape \(4, 3\) for x of shape \(4, 5, 2\), got \(3,\)",
+        ),
+        (
+            lambda: RecurrentCell(2, 3).forward(
+                np.zeros((4, 5, 2)), h0=np.ones((1, 3))
+            ),
+            r"h0 must have shape \(4, 3\)",
+        ),
+        (lambda: mlp([2, 3], gain=np.nan), "gain must be finite, got nan"),
+        (lambda: mlp([2, 3], init=np.inf), "init must be finite"),
+        (lambda: mlp([2, 3], rng=-1), "rng must be at least 0"),
         (
             lambda: mlp([3, 2]).forward(np.zeros((5, 4))),
             r"shape \(N, 3\), got \(5, 4\)",
