@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from normlib._arguments import float_array
+
 __all__ = ["half_squared_error", "softmax", "softmax_cross_entropy"]
 
 
@@ -18,11 +20,19 @@ def softmax(logits):
     ndarray of shape (..., C)
         Positive numbers that sum to 1.
 
+    Raises
+    ------
+    TypeError
+        If the logits are not floating-point numbers.
+    ValueError
+        If there are none.
+
     Examples
     --------
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
+    logits = float_array("logits", logits, finite=False)
     p = np.exp(logits - logits.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
     return p
@@ -43,14 +53,15 @@ def softmax_cross_entropy(logits, labels):
     loss : float or ndarray of shape (K,)
         Mean over the cases of ``-log(p[label])``, in nats.
     dlogits : ndarray of the shape of ``logits``
-        Its gradient, ``(p - one_hot) / N``.
+        Its gradient, ``(p - one_hot) / N``; that of float16 is float32.
 
     Raises
     ------
     ValueError
-        If shapes do not fit or a label is outside 0 to C - 1.
+        If shapes do not fit, there are no cases, or a label is outside 0 to
+        C - 1. NaN in the logits is let through: it is how a run diverges.
     TypeError
-        If the labels are not integers.
+        If the logits are not floating-point numbers or the labels not integers.
 
     Examples
     --------
@@ -58,6 +69,7 @@ def softmax_cross_entropy(logits, labels):
     >>> round(float(loss), 4), dlogits
     (0.6931, array([[-0.5,  0.5]]))
     """
+    logits = float_array("logits", logits, finite=False)
     logits = np.ascontiguousarray(logits)  # so that p.reshape(-1) is a view
     labels = check_labels(labels, logits)
     classes, n = logits.shape[-1], logits.shape[-2]
@@ -79,7 +91,7 @@ def half_squared_error(outputs, targets):
     ----------
     outputs : ndarray of shape (N, D) or (K, N, D)
         What the network gave; K networks at once have a leading axis.
-    targets : ndarray of shape (N, D)
+    targets : ndarray of shape (N, D), or (K, N, D) if the outputs are
         What it should give.
 
     Returns
@@ -92,18 +104,24 @@ def half_squared_error(outputs, targets):
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit or there are no cases.
+    TypeError
+        If the outputs are not floating-point numbers or the targets no numbers.
 
     Examples
     --------
     >>> half_squared_error(np.array([[3.0, 0.0]]), np.array([[0.0, 4.0]]))
     (np.float64(12.5), array([[ 3., -4.]]))
     """
-    if targets.shape[-2:] != outputs.shape[-2:]:
+    outputs = float_array("outputs", outputs, ndim=(2, 3), finite=False)
+    targets = np.asarray(targets)
+    if targets.shape not in (outputs.shape, outputs.shape[-2:]):
         raise ValueError(
             f"targets must have shape {outputs.shape[-2:]}, as the outputs, "
             f"got {targets.shape}"
         )
+    if targets.dtype.kind not in "biuf":
+        raise TypeError(f"targets must hold real numbers, got {targets.dtype}")
     error = outputs - targets
     loss = 0.5 * (error * error).sum(axis=-1).mean(axis=-1)
     error /= outputs.shape[-2]

@@ -82,6 +82,54 @@ def test_half_squared_error_gradient(rng):
     np.testing.assert_allclose(doutputs, expected, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "loss, outputs, targets, error, words",
+    [
+        (softmax, [[1, 2]], None, TypeError, "logits must hold floating-point"),
+        (softmax, np.zeros((0, 2)), None, ValueError, "logits is empty"),
+        (softmax_cross_entropy, [[1, 2]], [0], TypeError, "logits must hold"),
+        (softmax_cross_entropy, np.zeros((0, 2)), [], ValueError, "logits is empty"),
+        (softmax_cross_entropy, [0.5, 2.0], [0], ValueError, "labels must have shape"),
+        (half_squared_error, [[1, 2]], [[0, 1]], TypeError, "outputs must hold"),
+        (half_squared_error, [0.5], [0.5], ValueError, "outputs must have 2 or 3 axes"),
+        (
+            half_squared_error,
+            np.zeros((0, 2)),
+            np.zeros((0, 2)),
+            ValueError,
+            "outputs is empty",
+        ),
+        (
+            half_squared_error,
+            np.zeros((4, 3)),
+            np.zeros((5, 4, 3)),
+            ValueError,
+            r"targets must have shape \(4, 3\), as the outputs, got \(5, 4, 3\)",
+        ),
+        (half_squared_error, [[0.5]], [["a"]], TypeError, "targets must hold real"),
+    ],
+)
+def test_losses_say_what_is_wrong(loss, outputs, targets, error, words):
+    with pytest.raises(error, match=words):
+        loss(outputs) if targets is None else loss(outputs, targets)
+
+
+def test_losses_take_lists_and_compute_half_precision_in_single():
+    loss, down = softmax_cross_entropy([[0.0, 0.0]], [1])
+    assert loss == pytest.approx(np.log(2)) and down.tolist() == [[0.5, -0.5]]
+    assert half_squared_error([[3.0, 0.0]], [[0, 4]])[0] == 12.5
+    half = np.linspace(-4, 4, 30, dtype=np.float16).reshape(10, 3)
+    labels = np.arange(10) % 3
+    for found, expected in zip(
+        softmax_cross_entropy(half, labels),
+        softmax_cross_entropy(half.astype(np.float32), labels),
+        strict=True,
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+    assert softmax(half).dtype == np.float32
+
+
 # Mini-batches --------------------------------------------------------------------
 
 
