@@ -18,6 +18,9 @@ from normlib.layers import Layer, check_features
 __all__ = ["Norm", "Stats", "standardize", "standardize_backward"]
 
 
+SMALL_EPS = 1e-8  # from here on it covers what rounding leaves of a constant set
+
+
 class Stats(NamedTuple):
     """Mean, variance (1/N) and 1/sqrt(var + eps), of x's shape with 1 for the axes."""
 
@@ -27,10 +30,18 @@ class Stats(NamedTuple):
 
 
 def standardize(x, axes, eps):
-    """Return ``(x - mean) / sqrt(var + eps)`` over some axes, and the statistics."""
+    """Return ``(x - mean) / sqrt(var + eps)`` over some axes, and the statistics.
+
+    Where all entries are equal ``x_hat`` is 0; for eps of 1e-8 or more it is
+    the rounding of their mean, divided by the root of eps at least.
+    """
     mean = average(x, axes)
     x_hat = x - mean
     var = average(x_hat * x_hat, axes)
+    if eps < SMALL_EPS and (var <= 1e-6 * mean * mean).any():  # perhaps constant
+        low = np.minimum.reduce(x, axis=axes, keepdims=True)
+        x_hat *= low != np.maximum.reduce(x, axis=axes, keepdims=True)
+        var = average(x_hat * x_hat, axes)
     inv_std = inverse_root(var, eps)
     x_hat *= inv_std
     return x_hat, Stats(mean, var, inv_std)
@@ -54,7 +65,8 @@ def average(x, axes):
 
 def inverse_root(var, eps):
     """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
-    std = np.sqrt(var + var.dtype.type(eps))
+    eps = var.dtype.type(eps)  # 1e-50 is 0 in float32
+    std = np.sqrt(var + eps)
     if eps > 0:
         return 1 / std
     return np.divide(1, std, out=np.zeros_like(std), where=std != 0)
@@ -69,7 +81,8 @@ class Norm(Layer):
         Number of features D of ``(N, D)`` and ``(N, T, D)``, or of channels C
         of ``(N, C, H, W)``.
     eps : float, default 1e-5
-        Added to the variance, inside the root.
+        Added to the variance, inside the root; 0 or more. With 0, too, entries
+        that are all equal become 0.
     """
 
     def __init__(self, n, *, eps=1e-5):

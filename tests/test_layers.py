@@ -230,12 +230,24 @@ def test_weight_norm_layer_agrees_with_norms(rng):
     np.testing.assert_allclose(layer.grads["g"], dg)
 
 
-def test_constant_features_give_zero_not_nan():
-    x = np.full((4, 3), 7.0)
-    for norm in ("batch", "layer"):
-        layer = norm_layer(norm, 3, eps=0)
-        np.testing.assert_array_equal(layer.forward(x), 0)
-        np.testing.assert_array_equal(layer.backward(x), 0)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("eps", [0, 1e-50, 1e-20, 1e-5])
+@pytest.mark.parametrize("value", [7.0, 0.1, 1e5 + 0.1, 0.0])
+@pytest.mark.parametrize("norm", ["batch", "layer", "group:1"])
+def test_constant_features_give_zero_not_nan(norm, value, eps, dtype):
+    """Also where the mean is rounded: that would be divided by itself."""
+    net = Network([norm_layer(norm, 3, eps=eps)], dtype=dtype)
+    x = np.full((6, 3), value)
+    y = net.forward(x)
+    assert np.isfinite(net.backward(x)).all()
+    if eps < 1e-5 or value < 1e5:
+        np.testing.assert_allclose(y, 0, atol=0 if eps < 1e-5 else 1e-4)
+
+
+def test_rms_norm_of_zeros_is_zero():
+    for dtype, eps in ((np.float32, 1e-50), (np.float64, 0)):
+        net = Network([RMSNorm(3, eps=eps)], dtype=dtype)
+        np.testing.assert_array_equal(net.forward(np.zeros((2, 3))), 0)
 
 
 def test_sigmoid_does_not_overflow():
