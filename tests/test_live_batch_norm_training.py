@@ -14,6 +14,7 @@ from normlib.live.batch_norm_details import (
     OnePass,
     Order,
     Undo,
+    computed_variances,
     two_paths,
 )
 from normlib.live.batch_norm_training import Bias, SmallBatches, Steps, Units
@@ -176,6 +177,26 @@ def test_one_pass_agrees_up_to_100_and_fails_from_1000_on():
     assert figure.one.get_ydata()[OFFSETS.index(1e5)] == pytest.approx(1, abs=1e-3)
 
 
+def test_what_the_text_says_of_one_pass_at_1000():
+    figure = OnePass()
+    offset = OFFSETS.index(1000.0)
+
+    def ratio(unit):
+        figure.set(offset=offset, dtype="float32", unit=unit)
+        return figure.one.get_ydata()[offset]
+
+    assert ratio(8) == 0
+    assert ratio(6) < -1 and "no root" in figure.sentence
+    assert ratio(11) == 4  # clipped there
+    one, _, true = computed_variances(11, "float32")
+    assert round(float(one[offset]) / true, 1) == 4.2
+    # Up to 50 for every unit: two digits.
+    for unit in range(16):
+        figure.set(unit=unit)
+        small = figure.one.get_ydata()[: OFFSETS.index(50.0) + 1]
+        np.testing.assert_allclose(small, 1, atol=0.01)
+
+
 @pytest.mark.parametrize("shift", [-2, -1, 1, 2])
 def test_one_mean_per_channel_moves_with_the_digit(shift):
     figure = Convolution()
@@ -187,6 +208,26 @@ def test_one_mean_per_channel_moves_with_the_digit(shift):
     assert "784 means, each over 64 values" in figure.sentence
     figure.set(mean="channel")
     assert "4 means, each over 12544 values" in figure.sentence
+
+
+@pytest.mark.parametrize("mean", ["channel", "channel and position"])
+def test_the_map_is_largest_where_one_digit_stands_alone(mean):
+    figure = Convolution()
+    figure.set(mean=mean, channel="edge across", digit=5, shift=2)
+    x_hat = figure.images[1].get_array().reshape(14, 14)
+    assert ("not 0 for 1 of 64 digits" in figure.sentence) == (mean != "channel")
+    words = figure.notes[1].get_text()
+    if mean == "channel":
+        assert words == "64 x 14 x 14 values share a mean"
+    else:
+        assert np.abs(x_hat).max() == pytest.approx(np.sqrt(63), rel=1e-3)
+        assert words == f"largest |x_hat| {np.sqrt(63):.1f}: 1 of 64 not 0"
+    # The key of the colours, and the values they stand for.
+    assert figure.notes[0].get_text() == "orange > 0, purple < 0"
+    red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(2.0))
+    assert red > blue
+    red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(-2.0))
+    assert red < blue
 
 
 def test_only_after_the_activation_can_the_bias_matter_and_kill():
@@ -207,6 +248,34 @@ def test_only_after_the_activation_can_the_bias_matter_and_kill():
     leaves(bias=0.0)
     assert leaves(bias=0.0).min() < 0  # after the activation, ReLU does not help
     assert leaves(order=ORDERS[0]).min() == 0
+
+
+def test_the_unit_of_the_order_figure_answers_to_the_bias_both_ways():
+    figure = Order()
+
+    def leaves(**values):
+        figure.set(**values)
+        return figure.dots.get_ydata()
+
+    plain = leaves(order=ORDERS[1], activation="ReLU", bias=0.0, beta=0.0)
+    for bias in (-0.5, 0.5):
+        assert np.abs(leaves(bias=bias) - plain).max() > 0.5
+    assert not leaves(bias=-1.1).any()
+    first = leaves(order=ORDERS[0], bias=0.0)
+    assert np.abs(first - plain).max() > 0.3
+    left, right = figure.figure.axes[0].get_xlim()
+    across = figure.dots.get_xdata()
+    assert left < across.min() and across.max() < right
+
+
+def test_before_the_activation_beta_can_kill():
+    figure = Order()
+    figure.set(order=ORDERS[0], activation="ReLU", beta=-2.0)
+    assert "2 of 16 units are the same for all digits" in figure.sentence
+    assert "is 0 for" in figure.sentence
+    figure.set(order=ORDERS[1])
+    assert "the same for all" not in figure.sentence
+    assert "is 0 for" not in figure.sentence  # what leaves a norm is 0 by chance only
 
 
 def test_the_same_function_takes_another_path():
@@ -247,6 +316,16 @@ def test_batch_norm_keeps_correlation_and_shape_and_whitening_does_not():
         assert figure.sentence.split()[-1] == skew
         figure.set(kind="whitened")
         np.testing.assert_allclose(figure.matrix.get_array(), np.eye(16), atol=1e-9)
+
+
+def test_the_colours_of_the_correlations_are_named():
+    figure = Correlations()
+    matrix = figure.matrix
+    title = matrix.axes.get_title(loc="left")
+    for value, name, channel in ((1.0, "red +1", 0), (-1.0, "blue -1", 2)):
+        assert name in title
+        colour = matrix.cmap(matrix.norm(value))[:3]
+        assert np.argmax(colour) == channel
 
 
 def test_unit_13_has_two_peaks_for_zeros_and_ones():

@@ -246,14 +246,25 @@ class Convolution(LiveFigure):
         shared = x.size if mean == "channel" else BATCH
         count = len(KERNELS) * x.size // shared
         worst = np.abs(difference).max()
-        self.notes[0].set_text(f"digit {digit} of {BATCH}, 14 x 14 positions")
-        self.notes[1].set_text(f"{shared} values share a mean")
+        largest = np.abs(x_hat).max()
+        # How many digits there are to compare with, where the largest value stands.
+        at = np.unravel_index(np.abs(x_hat).argmax(), x_hat.shape)
+        inked = int((np.abs(x[:, 0, *at]) > 1e-9).sum())
+        self.notes[0].set_text("orange > 0, purple < 0")
         self.notes[2].set_text(f"largest difference {worst:.2f}")
+        tail = ""
+        if mean == "channel":
+            self.notes[1].set_text(f"{BATCH} x 14 x 14 values share a mean")
+        else:
+            self.notes[1].set_text(
+                f"largest |x_hat| {largest:.1f}: {inked} of {BATCH} not 0"
+            )
+            tail = f" Where it is largest, it is not 0 for {inked} of {BATCH} digits."
         return (
             f"One mean per {mean}: {count} means, each over {shared} values. Digit "
             f"{digit} moved by {shift}: the map '{channel}' has values up to "
-            f"{np.abs(x_hat).max():.1f} and differs from the moved result by at most "
-            f"{worst:.2f}."
+            f"{largest:.1f} and differs from the moved result by at most "
+            f"{worst:.2f}.{tail}"
         )
 
 
@@ -275,7 +286,7 @@ class Order(LiveFigure):
     """Batch norm before or after the activation, on the first layer."""
 
     height = 4.4
-    unit = 11
+    unit = 5  # has values on both sides of 0, so that ReLU cuts some of them
 
     def __init__(self):
         self.x = first_layer().x
@@ -293,12 +304,11 @@ class Order(LiveFigure):
     def draw(self, fig):
         """Draw one unit as a curve and all units as mean and std."""
         ax = fig.add_axes((0.08, 0.14, 0.40, 0.74))
-        ax.set(xlim=(-2, 4), ylim=(-4, 10))
+        ax.set(xlim=(-1.0, 1.3), ylim=(-4, 10))
         ax.set(xlabel="pre-activation, without the bias", ylabel="what leaves")
         ax.set_title(f"unit {self.unit}, 64 digits")
         ax.axhline(0, color="#888888", lw=0.8)
         (self.dots,) = ax.plot([], [], "o", ms=5, mew=0, color=style.AFTER)
-        ax.set_xlim(-0.4, 1.8)
         ax = fig.add_axes((0.58, 0.14, 0.40, 0.74))
         ax.set(xlim=(-0.7, UNITS - 0.3), ylim=(-4, 4), xlabel="unit")
         ax.set_xticks(range(0, UNITS, 5))
@@ -331,10 +341,9 @@ class Order(LiveFigure):
         self.means.set_data(units, mean)
         dead = int((std < 1e-6).sum())
         tail = f" {dead} of {UNITS} units are the same for all digits." if dead else ""
-        zero = np.mean(unit == 0)
-        sparse = (
-            f", and is 0 for {zero:.0%} of the digits" if activation == "ReLU" else ""
-        )
+        sparse = ""
+        if activation == "ReLU" and order == ORDERS[0]:
+            sparse = f", and is 0 for {np.mean(unit == 0):.0%} of the digits"
         return (
             f"{order[0].upper()}{order[1:]} ({activation}), bias {bias:z.1f}, beta "
             f"{beta:z.1f}: unit {self.unit} leaves with mean {unit.mean():z.2f} and "
@@ -480,7 +489,7 @@ class Correlations(LiveFigure):
         (self.right,) = right.plot([], [])
         self.title = fig.text(0.08, 0.93, "", weight="bold", size=12)
         ax = fig.add_axes((0.57, 0.13, 0.36, 0.72))
-        ax.set_title("correlations of all 16 units")
+        ax.set_title("correlations (red +1, blue -1)")
         ax.set_aspect("equal")
         self.matrix = style.cells(ax, (UNITS, UNITS), "RdBu_r", -1, 1)
         ax.set_xticks(range(0, UNITS, 5))
