@@ -131,6 +131,17 @@ class Layer:
         """Return the gradient of the input, and fill ``grads``."""
         raise NotImplementedError
 
+    def check_gradient(self, dy, y):
+        """Raise a ValueError unless ``dy`` has the shape of the output ``y``.
+
+        K networks that share the input of their first layer send K gradients.
+        """
+        if dy.shape != y.shape and dy.shape != (self.networks, *y.shape):
+            raise ValueError(
+                f"{type(self).__name__}.backward expects dy of shape {y.shape}, that "
+                f"of the output of the last forward pass, got {dy.shape}"
+            )
+
     def __repr__(self):
         """Return the kind of layer and the shapes of its parameters."""
         sizes = ", ".join(f"{n}{p.shape}" for n, p in self.params.items())
@@ -245,10 +256,10 @@ class Sigmoid(Layer):
 
     def backward(self, dy):
         """Return ``dy * y * (1 - y)``."""
+        self.check_gradient(dy, self.y)
         dx = 1 - self.y
         dx *= self.y
-        dx *= dy
-        return dx
+        return np.multiply(dx, dy, out=dx if dx.ndim == dy.ndim else None)
 
 
 class Tanh(Layer):
@@ -261,10 +272,10 @@ class Tanh(Layer):
 
     def backward(self, dy):
         """Return ``dy * (1 - y**2)``."""
+        self.check_gradient(dy, self.y)
         dx = self.y * self.y
         np.subtract(1, dx, out=dx)
-        dx *= dy
-        return dx
+        return np.multiply(dx, dy, out=dx if dx.ndim == dy.ndim else None)
 
 
 class ReLU(Layer):
@@ -277,6 +288,7 @@ class ReLU(Layer):
 
     def backward(self, dy):
         """Return ``dy`` where the input was above 0."""
+        self.check_gradient(dy, self.y)
         return dy * (self.y > 0)
 
 
@@ -336,7 +348,12 @@ class Residual(Layer):
 
 
 def check_features(x, expected, where):
-    """Raise a ValueError unless the last axis of ``x`` has ``expected`` entries."""
+    """Raise unless ``x`` is an array whose last axis has ``expected`` entries."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"{where} expects an array, got {type(x).__name__}; convert it with "
+            "np.asarray(x, dtype=float)"
+        )
     if x.ndim < 2 or x.shape[-1] != expected:
         raise ValueError(
             f"{where} expects x of shape (N, {expected}), got {x.shape}; "

@@ -153,8 +153,11 @@ class Network:
         """Return the output for ``x`` of shape (N, D), or (K, N, D).
 
         With ``record=True`` the list ``outputs`` keeps the output of each layer.
+        Raises a ValueError if the shape does not fit the layers.
         """
         x = np.asarray(x, dtype=self.dtype)
+        if self.networks is not None and x.ndim != 2:
+            self._check_own(x)
         outputs = []
         for layer in self.layers:
             x = layer.forward(x)
@@ -163,6 +166,13 @@ class Network:
         if record:
             self.outputs = outputs
         return x
+
+    def _check_own(self, x):
+        if x.ndim != 3 or len(x) != self.networks:
+            raise ValueError(
+                f"x must have shape (N, D) or ({self.networks}, N, D) for "
+                f"{self.networks} networks, got {x.shape}"
+            )
 
     def backward(self, dout, record=False):
         """Return the gradient of the input, and fill ``grads``.

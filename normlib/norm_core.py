@@ -108,6 +108,8 @@ class Norm(Layer):
     def forward(self, x):
         """Return ``gamma * x_hat + beta``."""
         self.check(x)
+        if self.networks is not None and x.ndim == 2:  # the same cases for all
+            x = np.broadcast_to(x, (self.networks, *x.shape))
         self.x_hat = self.normalize(x)
         y = self.x_hat * self.per_feature("gamma", x.ndim)
         if "beta" in self.params:
@@ -116,6 +118,7 @@ class Norm(Layer):
 
     def backward(self, dy):
         """Return the gradient of the input, and fill those of gamma and beta."""
+        self.check_gradient(dy, self.x_hat)
         axes = self.feature_axes(dy.ndim)
         np.sum(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
         if "beta" in self.params:
@@ -123,7 +126,18 @@ class Norm(Layer):
         return self.normalize_backward(dy * self.per_feature("gamma", dy.ndim))
 
     def check(self, x):
-        """Raise a ValueError if ``x`` does not have ``n`` features."""
+        """Raise if ``x`` is no array of floats with ``n`` features."""
+        if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+            raise TypeError(
+                f"{type(self).__name__} expects an array of floats, got "
+                f"{getattr(x, 'dtype', type(x).__name__)}; convert it with "
+                "np.asarray(x, dtype=float)"
+            )
+        if x.ndim > 4:
+            raise ValueError(
+                f"{type(self).__name__} expects x of shape (N, D), (N, T, D) or "
+                f"(N, C, H, W), got {x.shape}; put axes together with reshape"
+            )
         if not self.images(x.ndim):
             check_features(x, self.n, type(self).__name__)
         elif x.shape[1] != self.n or x.size == 0:

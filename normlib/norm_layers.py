@@ -223,6 +223,7 @@ class BatchNorm(Norm):
         """
         if not self.use_batch_statistics:
             return super().backward(dy)
+        self.check_gradient(dy, self.x_hat)
         axes = self.feature_axes(dy.ndim)
         dgamma = np.add.reduce(dy * self.x_hat, axis=axes, keepdims=True)
         dbeta = np.add.reduce(dy, axis=axes, keepdims=True)

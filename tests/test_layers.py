@@ -469,6 +469,20 @@ def test_many_networks_equal_one_by_one(norm, own_data, mode, rng):
                 np.testing.assert_allclose(found, single.buffers[name], rtol=1e-9)
 
 
+@pytest.mark.parametrize("first", [*NORMS, "sigmoid", "tanh", "relu"])
+def test_many_networks_may_begin_with_any_layer(first, rng):
+    """Also with one that has no weights to tell the networks apart."""
+    kinds = {"sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU}
+    make = kinds[first] if first in kinds else lambda: norm_layer(first, 4)
+    nets = [Network([make(), Linear(4, 2, rng=rng)]) for _ in range(3)]
+    many, x, dout = stack(nets), rng.normal(size=(5, 4)), rng.normal(size=(3, 5, 2))
+    out, dx = many.forward(x), many.backward(dout)
+    for k, net in enumerate(nets):
+        np.testing.assert_allclose(out[k], net.forward(x), rtol=1e-12)
+        np.testing.assert_allclose(dx[k], net.backward(dout[k]), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(many.grads[k], net.grads, rtol=1e-9, atol=1e-12)
+
+
 def test_many_networks_gradient(rng):
     net = stack([mlp([2, 4, 2], norm="batch", rng=rng) for _ in range(2)])
     assert_gradients(net.set_mode("probe"), rng.normal(size=(5, 2)), rng)
@@ -642,6 +656,42 @@ def test_dtype_is_kept(rng):
 def test_errors_say_what_is_wrong(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+ALL_NORMS = [LayerNorm(3), RMSNorm(3), GroupNorm(3, 1), BatchNorm(3), InstanceNorm(3)]
+
+
+@pytest.mark.parametrize("layer", ALL_NORMS)
+@pytest.mark.parametrize("x", [None, [[1.0, 2.0, 3.0]], np.ones((4, 3), int)])
+def test_norm_layers_take_arrays_of_floats(layer, x):
+    with pytest.raises(TypeError, match="expects an array of floats, got"):
+        layer.forward(x)
+
+
+def test_linear_takes_arrays():
+    with pytest.raises(TypeError, match="Linear expects an array, got list"):
+        Linear(3, 2).forward([[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("layer", ALL_NORMS)
+def test_norm_layers_take_at_most_4_axes(layer):
+    with pytest.raises(ValueError, match="put axes together with reshape"):
+        layer.forward(np.ones((2, 3, 3, 3, 3)))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3,), (12, 1), (2, 12, 3)])
+@pytest.mark.parametrize("layer", [*ALL_NORMS[:-1], ReLU(), Tanh(), Sigmoid()])
+def test_gradients_are_not_broadcast(layer, shape, rng):
+    layer.forward(rng.normal(size=(12, 3)))
+    with pytest.raises(ValueError, match=r"backward expects dy of shape \(12, 3\)"):
+        layer.backward(np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (2, 2, 5, 4), (4,)])
+def test_many_networks_name_the_shape_they_take(shape):
+    many = stack([Network([Linear(4, 2)])] * 2)
+    with pytest.raises(ValueError, match=r"\(N, D\) or \(2, N, D\) for 2 networks"):
+        many.forward(np.zeros(shape))
 
 
 def test_dtype_must_be_float():
