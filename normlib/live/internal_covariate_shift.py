@@ -4,7 +4,7 @@ import numpy as np
 
 from normlib.covariate_shift import deep_linear_shift, digits_shift
 from normlib.experiments.frozen_weights import frozen_weights
-from normlib.experiments.input_drift import figure_one
+from normlib.experiments.input_drift import figure_one, median_range
 from normlib.experiments.noisy_batch_norm import NoiseConstants, drift, noisy_run
 from normlib.iterates import gather
 from normlib.live import controls, style
@@ -26,9 +26,9 @@ class FigureOne(LiveFigure):
     def make_controls(self):
         """Return the controls: initial scale, learning rate, unit and seed."""
         return {
-            "init": controls.steps("std of the first weights", [0.01, 0.1, 0.3], 0.3),
+            "init": controls.steps("std of the initial weights", [0.01, 0.1, 0.3], 0.3),
             "lr": controls.steps("learning rate", [0.5, 1.0, 3.0], 1.0),
-            "unit": controls.whole("unit", 0, 9, 0),
+            "unit": controls.whole("unit", 0, 9, 3),
             "seed": controls.whole("seed", 0, 2, 0),
         }
 
@@ -38,7 +38,7 @@ class FigureOne(LiveFigure):
         for k, name in enumerate(NORMS):
             color = style.NORM_COLOR[name]
             ax = fig.add_axes((0.06 + 0.195 * k, 0.15, 0.175, 0.72))
-            ax.set(xlim=(0, self.steps), ylim=(-6, 6), xticks=[0, 200])
+            ax.set(xlim=(0, self.steps), ylim=(-8, 6), xticks=[0, 200])
             ax.set_xlabel("step")
             if k:
                 ax.set_yticklabels([])
@@ -88,12 +88,15 @@ class FigureOne(LiveFigure):
         found = {name: gather(rows) for name, rows in records.items()}
         travel = {n: np.ptp(r.percentiles[:, 1, unit]) for n, r in found.items()}
         reached = {n: r.accuracy[-1] for n, r in found.items()}
+        overall = {n: median_range(r) for n, r in found.items()}
         return (
-            f"First weights of std {init:g}, learning rate {lr:g}, seed {seed}: after "
-            f"{self.steps} steps the accuracy is {reached['none']:.0%} without norm, "
-            f"{reached['batch']:.0%} with batch norm, {reached['layer']:.0%} with "
-            f"layer norm. The median input of unit {unit} travelled over "
-            f"{travel['none']:.1f}, {travel['batch']:.1f} and {travel['layer']:.1f}."
+            f"Initial weights of std {init:g}, learning rate {lr:g}, seed {seed}: "
+            f"after {self.steps} steps the accuracy is {reached['none']:.0%} without "
+            f"norm, {reached['batch']:.0%} with batch norm, {reached['layer']:.0%} "
+            f"with layer norm. The median input of unit {unit} travelled over "
+            f"{travel['none']:.1f}, {travel['batch']:.1f} and {travel['layer']:.1f}; "
+            f"the mean over all units is {overall['none']:.1f}, "
+            f"{overall['batch']:.1f} and {overall['layer']:.1f}."
         )
 
     def _show(self, records, unit):
@@ -202,10 +205,10 @@ class Shift(LiveFigure):
             found[name, one] = self.runs[key]
         self._show(found)
         loss, cosine, shift = (
-            {n: self._mean(found, n, which) for n in ("none", "batch")}
+            {n: self._median(found, n, which) for n in ("none", "batch")}
             for which in (self._last_loss, self._late_cosine, self._late_shift)
         )
-        who = f"mean of seeds 0 to {SEEDS[-1]}" if seed == ALL else f"seed {seed}"
+        who = f"median of seeds 0 to {SEEDS[-1]}" if seed == ALL else f"seed {seed}"
         more = sum(
             self._late_shift(found["batch", s]) > self._late_shift(found["none", s])
             for s in seeds
@@ -234,8 +237,8 @@ class Shift(LiveFigure):
         return np.nanmean(run.distance[:, 3:])
 
     @staticmethod
-    def _mean(found, name, number):
-        return np.mean([number(run) for (n, _), run in found.items() if n == name])
+    def _median(found, name, number):
+        return np.median([number(run) for (n, _), run in found.items() if n == name])
 
     def _show(self, found):
         for name in ("none", "batch"):
@@ -250,9 +253,9 @@ class Shift(LiveFigure):
                     curves[1].set_data(self.depths, run.cosine.mean(axis=0))
         for k, name in enumerate(("none", "batch")):
             if any(n == name for n, _ in found):
-                loss = self._mean(found, name, self._last_loss)
-                cosine = self._mean(found, name, self._late_cosine)
-                shift = self._mean(found, name, self._late_shift)
+                loss = self._median(found, name, self._last_loss)
+                cosine = self._median(found, name, self._late_cosine)
+                shift = self._median(found, name, self._late_shift)
                 words = (
                     f"loss {loss:.2g}",
                     f"cosine {cosine:z.2f}",
@@ -301,9 +304,9 @@ class NoisyBatchNorm(LiveFigure):
     def draw(self, fig):
         """Draw the axes: the mean of one unit, and the accuracy."""
         left = fig.add_axes((0.07, 0.15, 0.36, 0.72))
-        left.set(xlim=(0, self.steps), ylim=(-2.5, 2.5))
+        left.set(xlim=(0, self.steps), ylim=(-4.2, 4.2))
         left.set_xlabel("step")
-        left.set_title("mean input of one unit")
+        left.set_title("jump of one unit's mean")
         right = fig.add_axes((0.50, 0.15, 0.30, 0.72))
         right.set(xlim=(0, self.steps + 2), ylim=(0, 1.03))
         right.set_xlabel("step")
@@ -375,7 +378,7 @@ class NoisyBatchNorm(LiveFigure):
             first = min((seed for n, seed in found if n == name), default=None)
             if first is not None:  # one seed: the means of three hide each other
                 run = found[name, first]
-                self.means[name].set_data(run.step, run.mean[:, 0])
+                self.means[name].set_data(run.step[1:], np.diff(run.mean[:, 0]))
             for seed, curve in enumerate(self.accuracy[name]):
                 run = found.get((name, seed))
                 if run is None:

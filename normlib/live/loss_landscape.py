@@ -78,7 +78,7 @@ class AlongTheGradient(LiveFigure):
         """Return the controls: network, step, length of the walk and seed."""
         return {
             "network": controls.choice("network", list(NETWORKS), "relu"),
-            "step": controls.whole("training step", 0, STEPS, 30, EVERY),
+            "step": controls.whole("training step", 0, STEPS, 50, EVERY),
             "reach": controls.slider("walk up to (learning rates)", 1, 4, 4, 0.5),
             "seed": controls.whole("seed", SEEDS[0], SEEDS[-1], 0),
         }
@@ -314,13 +314,13 @@ class GradientBound(LiveFigure):
     """Theorem 4.1: what batch norm does to the length of a gradient."""
 
     cases = 200
-    span = (1e-6, 1e6)
+    span = (1e-3, 1e4)
 
     def make_controls(self):
         """Return the controls: sigma, gamma, batch size and seed."""
         return {
-            "sigma": controls.log_slider("sigma", -1, 1, 1.0),
-            "gamma": controls.slider("gamma", 0.1, 3.0, 1.0),
+            "sigma": controls.log_slider("sigma", -0.5, 0.5, 10**-0.3),
+            "gamma": controls.slider("gamma", 0.3, 2.0, 1.0),
             "size": controls.steps("batch size m", [3, 4, 8, 32, 128], 8),
             "seed": controls.seed(),
         }
@@ -333,8 +333,8 @@ class GradientBound(LiveFigure):
         ):
             ax = fig.add_axes((x, 0.16, 0.37, 0.70))
             ax.set(xscale="log", yscale="log", xlim=self.span, ylim=self.span)
-            ax.set_xticks([1e-4, 1, 1e4])
-            ax.set_yticks([1e-4, 1, 1e4])
+            ax.set_xticks([1e-2, 1, 1e2, 1e4])
+            ax.set_yticks([1e-2, 1, 1e2, 1e4])
             ax.minorticks_off()
             ax.plot(self.span, self.span, color=style.INK, linewidth=1)
             ax.set_xlabel(name)
@@ -343,8 +343,8 @@ class GradientBound(LiveFigure):
             self.dots.append(ax.plot([], [], "o", alpha=0.6, **look)[0])
         (self.factor,) = ax.plot([], [], "--", color=style.BATCH, linewidth=1.5)
         # The labels stand on the side of the line where nothing is.
-        self.above = ax.text(3e-6, 3e5, "", va="top")
-        self.below = ax.text(5e5, 3e-6, "", ha="right")
+        self.above = ax.text(2e-3, 5e3, "", va="top")
+        self.below = ax.text(7e3, 2e-3, "", ha="right")
         return [self.factor, *self.dots, self.above, self.below]
 
     def move(self, sigma, gamma, size, seed):

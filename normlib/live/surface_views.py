@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+from contourpy import contour_generator
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
@@ -24,6 +25,7 @@ from normlib.network import mlp
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 POINTS = 15
+EDGE = 1 + 1 / (POINTS - 1)  # so that the middle of a pixel is its grid point
 TOP = 5.0  # losses above are drawn at this height
 LEVELS = (0, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5)
 DIGITS = 128
@@ -115,7 +117,7 @@ class Surfaces(LiveFigure):
         labels = [(f"{factor:g}", factor) for factor in FACTORS]
         return {
             "norm": controls.choice("norm", list(NORMS), "batch"),
-            "factor": controls.steps("hidden weights times", labels, 1.0),
+            "factor": controls.steps("hidden weights times", labels, 10.0),
             "azimuth": controls.whole("turn", -90, 90, 30, 5),
             "seed": controls.whole("seed", 0, 2, 0),
         }
@@ -126,13 +128,14 @@ class Surfaces(LiveFigure):
         self.colors = ScalarMappable(colors, "viridis_r")
         mine = "your directions" if callable(self.kinds[1]) else "filter-normalised"
         self.maps, self.crosses, self.meshes, self.shares = [], [], [], []
+        self.rings = []
         for k, words in enumerate(("raw directions", mine)):
             ax = fig.add_axes((0.07 + 0.45 * k, 0.56, 0.36, 0.36))
             ax.set_title(words)
             self.maps.append(
                 ax.imshow(
                     np.zeros((POINTS, POINTS)),
-                    extent=(-1, 1, -1, 1),
+                    extent=(-EDGE, EDGE, -EDGE, EDGE),
                     origin="lower",
                     aspect="auto",
                     norm=colors,
@@ -143,6 +146,8 @@ class Surfaces(LiveFigure):
             )
             (cross,) = ax.plot(0, 0, "+", color=style.INK, markersize=9)
             self.crosses.append(cross)
+            self.rings += ax.plot([], [], "--", color=style.WARN, linewidth=2)
+            ax.set(xlim=(-1, 1), ylim=(-1, 1))
             ax.set_xticks([-1, 0, 1])
             ax.set_yticks([-1, 0, 1])
             below = fig.add_axes((0.03 + 0.45 * k, 0.07, 0.44, 0.42))
@@ -157,20 +162,32 @@ class Surfaces(LiveFigure):
         bar = fig.colorbar(self.colors, cax=fig.add_axes((0.93, 0.15, 0.018, 0.70)))
         bar.set_ticks([0, 1, 2, 3, 4, 5], labels=["0", "1", "2", "3", "4", "5+"])
         bar.ax.set_title("loss")
-        return [*self.maps, *self.crosses, *self.meshes, *self.shares]
+        return [
+            *self.maps,
+            *self.rings,
+            *self.crosses,
+            *self.meshes,
+            *self.shares,
+        ]
 
     def move(self, norm, factor, azimuth, seed):
         """Evaluate the loss around the network with its weights multiplied."""
         shares = []
-        for artist in (*self.maps, *self.crosses, *self.meshes):
+        for artist in (*self.maps, *self.rings, *self.crosses, *self.meshes):
             artist.set_visible(False)  # until the reader's function has worked
         for k, kind in enumerate(self.kinds):
             here = self._surface(norm, seed, factor, kind)
             there = self._surface(norm, seed, 1.0, kind)
             heights = np.minimum(here.losses, TOP)
-            for artist in (self.maps[k], self.crosses[k], self.meshes[k]):
+            for artist in (
+                self.maps[k],
+                self.rings[k],
+                self.crosses[k],
+                self.meshes[k],
+            ):
                 artist.set_visible(True)
             self.maps[k].set_data(heights.T)
+            self.rings[k].set_data(*_ring(there))
             self._stand(self.meshes[k], here, heights, azimuth)
             shares.append((basin(here), basin(there)))
             self.shares[k].set_text(f"below loss 0.5: {basin(here):.1%}")
@@ -182,8 +199,7 @@ class Surfaces(LiveFigure):
         mine = "with yours" if callable(self.kinds[1]) else "filter-normalised"
         return (
             f"Norm {norm}, seed {seed}, hidden weights times {factor:g}: loss "
-            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}, seen "
-            f"from {azimuth} degrees. "
+            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}. "
             f"Below 0.5 lie {shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at "
             f"times 1) and {shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
         )
@@ -207,3 +223,12 @@ class Surfaces(LiveFigure):
         level = (corners[:, :, 2].mean(1) + 0.95) / LIFT
         mesh.set_verts(space.on_paper(corners, turn)[order])
         mesh.set_facecolors(self.colors.to_rgba(level)[order])
+
+
+def _ring(found, level=2.0):
+    """Return x and y of the line on which a surface has this loss."""
+    heights = np.minimum(found.losses, TOP).T
+    lines = contour_generator(found.a, found.b, heights).lines(level)
+    gap = np.full((1, 2), np.nan)
+    parts = [part for line in lines for part in (line, gap)]
+    return np.concatenate([gap, *parts]).T
