@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from contourpy import contour_generator
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm
 
 from normlib.experiments.surfaces import (
@@ -146,7 +146,8 @@ class Surfaces(LiveFigure):
             )
             (cross,) = ax.plot(0, 0, "+", color=style.INK, markersize=9)
             self.crosses.append(cross)
-            self.rings += ax.plot([], [], "--", color=style.WARN, linewidth=2)
+            ring = LineCollection([], linestyles="--", colors=style.WARN, linewidths=2)
+            self.rings.append(ax.add_collection(ring))
             ax.set(xlim=(-1, 1), ylim=(-1, 1))
             ax.set_xticks([-1, 0, 1])
             ax.set_yticks([-1, 0, 1])
@@ -187,7 +188,7 @@ class Surfaces(LiveFigure):
             ):
                 artist.set_visible(True)
             self.maps[k].set_data(heights.T)
-            self.rings[k].set_data(*_ring(there))
+            self.rings[k].set_segments(_ring(there))
             self._stand(self.meshes[k], here, heights, azimuth)
             shares.append((basin(here), basin(there)))
             self.shares[k].set_text(f"below loss 0.5: {basin(here):.1%}")
@@ -199,7 +200,8 @@ class Surfaces(LiveFigure):
         mine = "with yours" if callable(self.kinds[1]) else "filter-normalised"
         return (
             f"Norm {norm}, seed {seed}, hidden weights times {factor:g}: loss "
-            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}. "
+            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}, seen "
+            f"from {azimuth} degrees. "
             f"Below 0.5 lie {shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at "
             f"times 1) and {shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
         )
@@ -226,9 +228,6 @@ class Surfaces(LiveFigure):
 
 
 def _ring(found, level=2.0):
-    """Return x and y of the line on which a surface has this loss."""
+    """Return the lines, each of shape (points, 2), on which a surface has this loss."""
     heights = np.minimum(found.losses, TOP).T
-    lines = contour_generator(found.a, found.b, heights).lines(level)
-    gap = np.full((1, 2), np.nan)
-    parts = [part for line in lines for part in (line, gap)]
-    return np.concatenate([gap, *parts]).T
+    return contour_generator(found.a, found.b, heights).lines(level)
