@@ -196,7 +196,7 @@ class Linear(Layer):
         if self.networks is None and x.ndim > 2:  # positions count as cases
             x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
         if "bias" in self.params:
-            np.sum(dy, axis=-2, out=self.grads["bias"])
+            np.add.reduce(dy, axis=-2, out=self.grads["bias"])
         return np.matmul(x.mT, dy, out=out)
 
 

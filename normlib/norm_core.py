@@ -65,9 +65,8 @@ def average(x, axes):
 
 def inverse_root(var, eps):
     """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
-    eps = var.dtype.type(eps)  # 1e-50 is 0 in float32
-    std = np.sqrt(var + eps)
-    if eps > 0:
+    std = np.sqrt(var + var.dtype.type(eps))
+    if eps > 1e-30:  # 1e-50 is 0 in float32
         return 1 / std
     return np.divide(1, std, out=np.zeros_like(std), where=std != 0)
 
@@ -120,9 +119,9 @@ class Norm(Layer):
         """Return the gradient of the input, and fill those of gamma and beta."""
         self.check_gradient(dy, self.x_hat)
         axes = self.feature_axes(dy.ndim)
-        np.sum(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
+        np.add.reduce(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
         if "beta" in self.params:
-            np.sum(dy, axis=axes, out=self.grads["beta"])
+            np.add.reduce(dy, axis=axes, out=self.grads["beta"])
         return self.normalize_backward(dy * self.per_feature("gamma", dy.ndim))
 
     def check(self, x):
@@ -133,7 +132,7 @@ class Norm(Layer):
                 f"{getattr(x, 'dtype', type(x).__name__)}; convert it with "
                 "np.asarray(x, dtype=float)"
             )
-        if x.ndim > 4:
+        if x.ndim > 4:  # backward would not know which axes share a gamma
             raise ValueError(
                 f"{type(self).__name__} expects x of shape (N, D), (N, T, D) or "
                 f"(N, C, H, W), got {x.shape}; put axes together with reshape"
