@@ -12,6 +12,8 @@ computed at once: ``x`` is ``(N, D)``, the same data for all, or ``(K, N, D)``,
 and the outputs are ``(K, N, D)``.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from normlib._arguments import generator, integer, number
@@ -141,6 +143,13 @@ class Layer:
                 f"{type(self).__name__}.backward expects dy of shape {y.shape}, that "
                 f"of the output of the last forward pass, got {dy.shape}"
             )
+
+    def __getattr__(self, name):
+        """Say what is missing: ``backward`` needs what ``forward`` keeps."""
+        raise AttributeError(
+            f"{type(self).__name__} has no {name!r} (yet); if backward needs it, call "
+            "forward first"
+        )
 
     def __repr__(self):
         """Return the kind of layer and the shapes of its parameters."""
@@ -304,6 +313,13 @@ class Residual(Layer):
     position : {"pre", "post"}, default "pre"
         ``x + F(norm(x))`` or ``norm(x + F(x))``.
 
+    Raises
+    ------
+    TypeError
+        If ``layers`` is no sequence of layers, or ``norm`` no layer.
+    ValueError
+        If ``position`` is neither "pre" nor "post".
+
     References
     ----------
     R. Xiong et al. (2020), On Layer Normalization in the Transformer
@@ -314,9 +330,11 @@ class Residual(Layer):
         super().__init__()
         if position not in ("pre", "post"):
             raise ValueError(f'position must be "pre" or "post", got {position!r}')
+        if norm is not None and not isinstance(norm, Layer):
+            raise TypeError(f"norm must be a layer such as LayerNorm(3), got {norm!r}")
         self.position = position
         self.norm = norm
-        self.branch = list(layers)
+        self.branch = list_of_layers(layers, "Residual")
         pre = [norm] if norm is not None and position == "pre" else []
         self.path = pre + self.branch
         self.after = [norm] if norm is not None and position == "post" else []
@@ -345,6 +363,18 @@ class Residual(Layer):
         for layer in reversed(self.path):
             dx = layer.backward(dx)
         return dy + dx
+
+
+def list_of_layers(layers, where):
+    """Return a sequence of layers as a list; raise a TypeError for anything else."""
+    some = list(layers) if isinstance(layers, Iterable) else [layers]
+    wrong = [layer for layer in some if not isinstance(layer, Layer)]
+    if wrong or not isinstance(layers, Iterable):
+        raise TypeError(
+            f"{where} expects a list of layers such as [Linear(2, 3), ReLU()], got "
+            f"{wrong[0] if wrong else layers!r}"
+        )
+    return some
 
 
 def check_features(x, expected, where):

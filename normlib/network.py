@@ -1,5 +1,6 @@
 """A network: layers in a row, all parameters in one flat array."""
 
+from collections.abc import Iterable
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import zip_longest
@@ -8,7 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, generator, integer
-from normlib.layers import Linear, ReLU, Sigmoid, Tanh, WeightNormLinear
+from normlib.layers import (
+    Linear,
+    ReLU,
+    Sigmoid,
+    Tanh,
+    WeightNormLinear,
+    list_of_layers,
+)
 from normlib.norm_layers import BatchNorm, norm_layer
 
 __all__ = ["MODES", "Network", "mlp", "stack"]
@@ -61,7 +69,8 @@ class Network:
         If there is no layer, or one layer has two places: it keeps what the
         gradient needs of one input only.
     TypeError
-        If ``dtype`` is neither float32 nor float64.
+        If ``layers`` is no sequence of layers, or ``dtype`` neither float32 nor
+        float64.
 
     Attributes
     ----------
@@ -84,7 +93,7 @@ class Network:
     """
 
     def __init__(self, layers, *, dtype=np.float64, networks=None):
-        self.layers = list(layers)
+        self.layers = list_of_layers(layers, "Network")
         if not self.layers:
             raise ValueError("a network needs at least 1 layer, got none")
         self.dtype = np.dtype(dtype)
@@ -327,6 +336,7 @@ def mlp(
     ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
     """
     choice("activation", activation, ACTIVATIONS)
+    sizes = sizes if isinstance(sizes, Iterable) else [sizes]
     sizes = [integer("sizes", size) for size in sizes]
     if len(sizes) < 2:
         raise ValueError(

@@ -697,3 +697,41 @@ def test_many_networks_name_the_shape_they_take(shape):
 def test_dtype_must_be_float():
     with pytest.raises(TypeError, match="float32 or float64"):
         mlp([3, 2], dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Linear(2, 3),
+        WeightNormLinear(2, 3),
+        ReLU(),
+        Tanh(),
+        Sigmoid(),
+        BatchNorm(3),
+        LayerNorm(3),
+        RecurrentCell(2, 3),
+        Residual([Linear(3, 3)]),
+        Network([Linear(2, 3)]),
+    ],
+)
+def test_a_gradient_needs_a_forward_pass_first(layer):
+    with pytest.raises(AttributeError, match="call forward first"):
+        layer.backward(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("layers", [Linear(2, 3), [Linear(2, 3), ReLU], 3, None, "ab"])
+@pytest.mark.parametrize("whole", [Network, Residual])
+def test_layers_come_as_a_list_of_layers(whole, layers):
+    with pytest.raises(TypeError, match=f"{whole.__name__} expects a list of layers"):
+        whole(layers)
+
+
+@pytest.mark.parametrize("norm", ["layer", LayerNorm])
+def test_the_norm_of_a_residual_block_is_a_layer(norm):
+    with pytest.raises(TypeError, match="norm must be a layer such as"):
+        Residual([Linear(3, 3)], norm=norm)
+
+
+def test_one_size_is_no_network():
+    with pytest.raises(ValueError, match="at least the inputs and the outputs"):
+        mlp(5)
