@@ -363,6 +363,22 @@ def test_images_with_many_positions(norm, block_bytes, rng, monkeypatch):
         np.testing.assert_allclose(a, b.astype(float), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("width", [511, 512, 1300])
+@pytest.mark.parametrize("norm", ["layer", "rms", "group", "instance"])
+def test_wide_sets_and_numpys_buffer(norm, width, rng):
+    shape = (3, width) if norm in ("layer", "rms") else (3, 2, 1, width)
+    options = {"num_groups": 2} if norm == "group" else {}
+    inputs = [3 + rng.normal(size=shape), *parameters(rng, norm, shape, options)]
+    inputs.append(rng.normal(size=shape))
+    size = np.getbufsize()
+    expected = exact(norm, *inputs, options)
+    for a, b in zip(run(norm, inputs, options), expected, strict=False):
+        np.testing.assert_allclose(a, b.astype(float), rtol=1e-11, atol=1e-12)
+    with pytest.raises(ValueError, match="finite"):
+        run(norm, [np.full(shape, np.nan), *inputs[1:]], options)
+    assert np.getbufsize() == size
+
+
 def test_zeros_stay_zeros_under_rms_norm_without_eps():
     y, cache = normlib.rms_norm(np.zeros((2, 3)), eps=0)
     np.testing.assert_array_equal(y, 0)
