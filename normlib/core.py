@@ -196,12 +196,12 @@ def _near_zero(mean, var):
 
 def _moments_by_block(x, sets, blocks):
     """Return the count, the mean and the variance of the sets in every block."""
-    out, scratch = np.empty((2, *x[blocks[0]].shape), x.dtype)
+    scratch = np.empty_like(x[blocks[0]])
     parts = []
     for rows in blocks:
         n = rows.stop - rows.start
-        views = (_by_set(a, sets) for a in (x[rows], out[:n], scratch[:n]))
-        mean, rest, var = _center(*views, sets)
+        out = _by_set(scratch[:n], sets)
+        mean, rest, var = _center(_by_set(x[rows], sets), out, out, sets)
         rest = 0.0 if rest is None else rest
         parts.append((n, mean.astype(np.float64) + rest, var.astype(np.float64)))
     return parts
@@ -353,8 +353,7 @@ def _backward_across(dy, x_hat, inv_std, sets, scale, centre):
     mean = _per_set(dshift * (1 / size), sets) if centre else None
     slope = _per_set(inv_std if scale is None else inv_std * scale, sets)
     for rows in blocks:
-        arrays = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
-        views = (_by_set(a, sets) for a in arrays)
+        views = (_by_set(a[rows], sets) for a in (dy, x_hat, dx))
         _project(*views, mean, mean_product, slope)
     return dx, dscale, dshift
 
@@ -368,23 +367,25 @@ def _backward_within(dy, x_hat, inv_std, sets, scale, centre):
     spread = _spread(scale, sets)
     sums = []
     for rows in blocks:
-        d, h, out, product = dy[rows], x_hat[rows], dx[rows], scratch[: len(dy[rows])]
-        sums.append(_parameter_sums(d, h, product, sets))
+        d, h, out = dy[rows], x_hat[rows], dx[rows]
+        sums.append(_parameter_sums(d, h, scratch, sets))
         if scale is not None:
-            np.multiply(_by_parameter(d, sets), spread, out=_by_parameter(out, sets))
-            d = out
+            d = scratch[: len(d)]
+            np.multiply(
+                _by_parameter(dy[rows], sets), spread, out=_by_parameter(d, sets)
+            )
         if sets.width != dy.shape[1]:
-            d, h, out, product = (_by_set(a, sets) for a in (d, h, out, product))
+            d, h, out = (_by_set(a, sets) for a in (d, h, out))
         mean_product = _mean_product(d, h, sets)
         mean = mean_of_sets(d, sets) if centre else None
-        _project(d, h, out, product, mean, mean_product, inv_std[rows].reshape(-1, 1))
+        _project(d, h, out, mean, mean_product, inv_std[rows].reshape(-1, 1))
     return dx, *_total(sums)
 
 
-def _project(d, x_hat, out, scratch, mean, mean_product, slope):
+def _project(d, x_hat, out, mean, mean_product, slope):
     """Put (d - mean - x_hat * mean_product) * slope into out."""
-    np.multiply(x_hat, mean_product, out=scratch)
-    np.subtract(d, scratch, out=out)
+    np.multiply(x_hat, mean_product, out=out)
+    np.subtract(d, out, out=out)
     if mean is not None:
         out -= mean
     out *= slope
