@@ -230,12 +230,7 @@ def _in_range(var, eps):
 
 def _forward_wide(x, sets, eps, scale, shift, centre, result):
     """Repeat the work in float64, whose range holds the squares of any float32."""
-    bad = x.size - np.count_nonzero(np.isfinite(x))
-    if bad:
-        raise ValueError(
-            f"x must be finite, got {bad} of {x.size} entries NaN or infinite; find "
-            f"them with np.argwhere(~np.isfinite(x))"
-        )
+    check_finite(x)
     if x.dtype == np.float32:
         scale, shift = (p if p is None else p.astype(float) for p in (scale, shift))
         result = _forward(x.astype(float), sets, eps, scale, shift, centre)
@@ -250,6 +245,16 @@ def _forward_wide(x, sets, eps, scale, shift, centre, result):
             f"{np.abs(x).max():.3g}; divide x by a constant first"
         )
     return result
+
+
+def check_finite(x):
+    """Raise a ValueError if x holds NaN or infinity."""
+    bad = x.size - np.count_nonzero(np.isfinite(x))
+    if bad:
+        raise ValueError(
+            f"x must be finite, got {bad} of {x.size} entries NaN or infinite; find "
+            f"them with np.argwhere(~np.isfinite(x))"
+        )
 
 
 def inverse_root(var, eps):

@@ -102,10 +102,11 @@ def iterates(
     lr = number("lr", lr, minimum=0)
     steps = integer("steps", steps, minimum=0)
     x, targets = np.asarray(x, dtype=net.dtype), np.asarray(targets)
-    if x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():
+    single = x.ndim == 0 or targets.ndim == 0
+    if single or x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():
         raise ValueError(
             f"x must be finite, not empty, and have one target per row; got x of shape "
-            f"{x.shape} and {len(targets)} targets"
+            f"{x.shape} and targets of shape {targets.shape}"
         )
     if targets.dtype.kind == "f" and not np.isfinite(targets).all():
         raise ValueError("targets holds NaN or infinity; remove those cases first")
@@ -131,7 +132,8 @@ def _loop(net, x, targets, lr, batches, steps, loss):
         if reason or step == steps:
             return
         net.grads[...] = gradient
-        sgd_step(net, lr)
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges
+            sgd_step(net, lr)
 
 
 def _why(value, step):

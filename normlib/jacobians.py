@@ -223,12 +223,14 @@ def weight_norm_jacobian(v, g):
     array([0.6, 0.8])
     """
     v, g = float_array("v", v, ndim=1), number("g", g)
-    length = np.linalg.norm(v)
-    if length == 0:
+    v = v.astype(float)
+    largest = np.abs(v).max()
+    if largest == 0:
         raise ValueError("v is the zero vector, which has no direction; draw it anew")
-    direction = v / length
+    v = v / largest  # in this unit no square leaves the range of floats
+    direction = v / np.linalg.norm(v)
     projector = np.eye(v.size) - np.outer(direction, direction)
-    return WeightNormJacobian(g / length * projector, direction)
+    return WeightNormJacobian(g / np.linalg.norm(v) / largest * projector, direction)
 
 
 def jacobian_products(

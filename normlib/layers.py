@@ -133,14 +133,14 @@ class Layer:
         """Return the gradient of the input, and fill ``grads``."""
         raise NotImplementedError
 
-    def check_gradient(self, dy, y):
-        """Raise a ValueError unless ``dy`` has the shape of the output ``y``.
+    def check_gradient(self, dy, shape):
+        """Raise a ValueError unless ``dy`` has the shape of the output.
 
         K networks that share the input of their first layer send K gradients.
         """
-        if dy.shape != y.shape and dy.shape != (self.networks, *y.shape):
+        if dy.shape != shape and dy.shape != (self.networks, *shape):
             raise ValueError(
-                f"{type(self).__name__}.backward expects dy of shape {y.shape}, that "
+                f"{type(self).__name__}.backward expects dy of shape {shape}, that "
                 f"of the output of the last forward pass, got {dy.shape}"
             )
 
@@ -189,12 +189,14 @@ class Linear(Layer):
 
     def backward(self, dy):
         """Return ``dy @ weight.T``."""
+        self.check_gradient(dy, self.y_shape)
         dx = dy @ self.params["weight"].mT
         self.weight_gradient(dy, out=self.grads["weight"])
         return dx
 
     def add_bias(self, y):
         """Add the bias, if there is one, in place."""
+        self.y_shape = y.shape
         if "bias" in self.params:
             y += self.params["bias"][..., None, :]
         return y
@@ -218,6 +220,11 @@ class WeightNormLinear(Linear):
         ``v`` is drawn as the weights of a linear map; ``g`` starts at the
         length of ``v``, so that the map starts as that linear map.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`initial_weights`; ValueError also if ``v`` is 0.
+
     References
     ----------
     T. Salimans and D. Kingma (2016), arXiv:1602.07868, equations 2 and 3.
@@ -226,6 +233,11 @@ class WeightNormLinear(Linear):
     def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
         rng = 0 if rng is None else rng
         v = initial_weights(rng, n_in, n_out, init, gain)
+        if not v.any(axis=0).all():
+            raise ValueError(
+                f"the weights of every unit must have a direction, got zeros from "
+                f"init={init!r} and gain={gain!r}; take init and gain above 0"
+            )
         params = {"v": v, "g": np.sqrt((v * v).sum(axis=0))}
         if bias:
             params["bias"] = np.zeros(n_out)
@@ -243,6 +255,7 @@ class WeightNormLinear(Linear):
 
     def backward(self, dy):
         """Return the gradient of the input; that of v is orthogonal to v."""
+        self.check_gradient(dy, self.y_shape)
         dx = dy @ self.weight.mT
         dweight = self.weight_gradient(dy)
         dg = (dweight * self.direction).sum(axis=-2, keepdims=True)
@@ -265,7 +278,7 @@ class Sigmoid(Layer):
 
     def backward(self, dy):
         """Return ``dy * y * (1 - y)``."""
-        self.check_gradient(dy, self.y)
+        self.check_gradient(dy, self.y.shape)
         dx = 1 - self.y
         dx *= self.y
         return np.multiply(dx, dy, out=dx if dx.ndim == dy.ndim else None)
@@ -281,7 +294,7 @@ class Tanh(Layer):
 
     def backward(self, dy):
         """Return ``dy * (1 - y**2)``."""
-        self.check_gradient(dy, self.y)
+        self.check_gradient(dy, self.y.shape)
         dx = self.y * self.y
         np.subtract(1, dx, out=dx)
         return np.multiply(dx, dy, out=dx if dx.ndim == dy.ndim else None)
@@ -297,7 +310,7 @@ class ReLU(Layer):
 
     def backward(self, dy):
         """Return ``dy`` where the input was above 0."""
-        self.check_gradient(dy, self.y)
+        self.check_gradient(dy, self.y.shape)
         return dy * (self.y > 0)
 
 

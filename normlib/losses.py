@@ -139,6 +139,7 @@ def check_labels(labels, logits):
         )
     check_integers(labels)
     check_range(labels, classes)
+    labels = labels.astype(np.intp, copy=False)  # uint64 is no index
     return labels if labels.shape == cases else np.broadcast_to(labels, cases)
 
 

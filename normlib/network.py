@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer
+from normlib._arguments import choice, generator, integer, number
 from normlib.layers import (
     Linear,
     ReLU,
@@ -120,7 +120,7 @@ class Network:
             for layer in self.walk()
             for value in layer.params.values()
         )
-        self.params = np.zeros(lead + (total,), self.dtype)
+        self._params = np.zeros(lead + (total,), self.dtype)
         self.grads = np.zeros_like(self.params)
         self.slices = {}  # (layer, name) -> where its entries are
         start = 0
@@ -145,7 +145,27 @@ class Network:
 
     def __reduce__(self):
         """Rebuild copies: copying alone would turn the views into own arrays."""
-        return _rebuild, (self.layers, self.dtype, self.networks, self.mode)
+        parts = self.layers, self.dtype, self.networks, self.mode, self.grads
+        return _rebuild, parts
+
+    def __copy__(self):
+        """Return a deep copy: two networks cannot share layers."""
+        return deepcopy(self)
+
+    @property
+    def params(self):
+        """All parameters, in the array that the layers view."""
+        return self._params
+
+    @params.setter
+    def params(self, values):
+        if values is self._params:  # after net.params -= ...
+            return
+        if np.shape(values) != self._params.shape:
+            raise ValueError(
+                f"params must have shape {self._params.shape}, got {np.shape(values)}"
+            )
+        self._params[...] = values
 
     def walk(self):
         """Return an iterator over every layer, those inside others included."""
@@ -343,6 +363,7 @@ def mlp(
             f"sizes must give at least the inputs and the outputs, got {sizes}; "
             "write [64, 100, 10] for one hidden layer"
         )
+    number("eps", eps, minimum=0)
     rng = generator(0 if rng is None else rng)
     linear = WeightNormLinear if norm == "weight" else Linear
     layers = []
@@ -446,7 +467,8 @@ def _frozen(layers):
             yield from _frozen(layer.children)
 
 
-def _rebuild(layers, dtype, networks, mode):
+def _rebuild(layers, dtype, networks, mode, grads):
     net = Network(layers, dtype=dtype, networks=networks)
     net.mode = mode
+    net.grads[...] = grads
     return net

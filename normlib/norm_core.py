@@ -117,7 +117,7 @@ class Norm(Layer):
 
     def backward(self, dy):
         """Return the gradient of the input, and fill those of gamma and beta."""
-        self.check_gradient(dy, self.x_hat)
+        self.check_gradient(dy, self.x_hat.shape)
         axes = self.feature_axes(dy.ndim)
         np.add.reduce(dy * self.x_hat, axis=axes, out=self.grads["gamma"])
         if "beta" in self.params:

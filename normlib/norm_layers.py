@@ -56,6 +56,11 @@ class InstanceNorm(Norm):
             )
         return (2, 3)
 
+    def normalize(self, x):
+        """Return ``x_hat`` and keep what its gradient needs."""
+        check_several(self, x.shape, self.statistics_axes(x.ndim), "more positions")
+        return super().normalize(x)
+
 
 class GroupNorm(Norm):
     """Group norm: one mean per case and group of neighbouring features.
@@ -96,8 +101,9 @@ class GroupNorm(Norm):
 
     def normalize(self, x):
         """Return ``x_hat`` and keep what its gradient needs."""
-        axes = self.statistics_axes(x.ndim)
-        self.grouped_hat, self.stats = standardize(self.grouped(x), axes, self.eps)
+        axes, x_grouped = self.statistics_axes(x.ndim), self.grouped(x)
+        check_several(self, x_grouped.shape, axes, "fewer groups")
+        self.grouped_hat, self.stats = standardize(x_grouped, axes, self.eps)
         return self.grouped_hat.reshape(x.shape)
 
     def normalize_backward(self, dx_hat):
@@ -198,6 +204,7 @@ class BatchNorm(Norm):
 
     def normalize(self, x):
         """Return ``x_hat`` by the statistics that the switches choose."""
+        self.inv_std = None  # not by running statistics; a switch may move later
         if self.use_batch_statistics or self.update_running:
             self.check_batch(x)
             x_hat = super().normalize(x)
@@ -211,7 +218,7 @@ class BatchNorm(Norm):
 
     def normalize_backward(self, dx_hat):
         """Return the gradient of the input; running statistics are constants."""
-        if self.use_batch_statistics:
+        if self.inv_std is None:
             return super().normalize_backward(dx_hat)
         return dx_hat * self.inv_std
 
@@ -221,9 +228,9 @@ class BatchNorm(Norm):
         By the batch, gamma and the mean are shared by the same entries, so the
         sums for gamma and beta are also the means that dx takes away.
         """
-        if not self.use_batch_statistics:
+        if self.inv_std is not None:
             return super().backward(dy)
-        self.check_gradient(dy, self.x_hat)
+        self.check_gradient(dy, self.x_hat.shape)
         axes = self.feature_axes(dy.ndim)
         dgamma = np.add.reduce(dy * self.x_hat, axis=axes, keepdims=True)
         dbeta = np.add.reduce(dy, axis=axes, keepdims=True)
@@ -239,9 +246,10 @@ class BatchNorm(Norm):
     def update(self, count):
         """Move the running statistics towards those of a batch of ``count``."""
         mean, var = self.buffers["running_mean"], self.buffers["running_var"]
-        batch_var = self.stats.var.reshape(var.shape) * (count / (count - 1))
-        mean += self.momentum * (self.stats.mean.reshape(mean.shape) - mean)
-        var += self.momentum * (batch_var - var)
+        batch_var = self.stats.var * (count / (count - 1))
+        for running, batch in ((mean, self.stats.mean), (var, batch_var)):
+            running *= 1 - self.momentum
+            running += self.momentum * batch.reshape(running.shape)
 
     def check_batch(self, x):
         """Raise a ValueError where a mean would be over one value."""
@@ -252,6 +260,15 @@ class BatchNorm(Norm):
                 f"{x.shape}; take a larger batch, or net.eval() to normalize by "
                 "the running statistics"
             )
+
+
+def check_several(norm, shape, axes, way_out):
+    """Raise a ValueError where a mean would be over one value of x."""
+    if math.prod(shape[axis] for axis in axes) == 1:
+        raise ValueError(
+            f"{type(norm).__name__} needs more than one value per mean, got one: every "
+            f"x_hat would be 0; take {way_out}"
+        )
 
 
 def norm_layer(norm, n, *, eps=1e-5):

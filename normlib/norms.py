@@ -396,9 +396,10 @@ def batch_norm_inference(
     Raises
     ------
     TypeError
-        If x does not hold floats.
+        If x does not hold floats, or a running statistic is None.
     ValueError
-        If x is empty, a shape is wrong, a variance is negative, or eps < 0.
+        If x is empty or not finite, a shape is wrong, a variance is negative, or
+        eps < 0.
 
     References
     ----------
@@ -412,6 +413,12 @@ def batch_norm_inference(
     x, dtype = _floats(x)
     how = sharing("batch", x.shape)
     eps = _checked_eps(eps)
+    if running_mean is None or running_var is None:
+        raise TypeError(
+            "running_mean and running_var must be arrays, got None; to normalize by "
+            "the statistics of x itself, use batch_norm"
+        )
+    core.check_finite(x)
     names = ("running_mean", "running_var", "gamma", "beta")
     values = (running_mean, running_var, gamma, beta)
     mean, var, gamma, beta = (

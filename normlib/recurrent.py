@@ -105,6 +105,7 @@ class RecurrentCell(Layer):
                     f"{name} must have shape {shape} for x of shape {x.shape}, got "
                     f"{given.shape}; np.broadcast_to({name}, {shape}) repeats it"
                 )
+        x = np.where(mask[..., None], x, 0)  # NaN in the padding would spread
         self.x, self.mask, self.h0 = x, mask, h
         self.states = np.empty((cases, times, units), x.dtype)
         self.tape = []  # what each step keeps for its gradient
@@ -129,6 +130,7 @@ class RecurrentCell(Layer):
         Backpropagation through time: the gradient of a state is what the loss
         sends to it plus what the next step sends back.
         """
+        self.check_gradient(dstates, self.states.shape)
         for grad in self.grads.values():
             grad[...] = 0
         dx = np.empty_like(self.x)

@@ -277,7 +277,7 @@ def _steps(net, x, targets, lr, decay, batches, steps, loss):
         with np.errstate(over="ignore", invalid="ignore"):
             value = loss_and_gradient(net, x[batch], targets[batch], loss=batch_loss)
             batch_loss = loss
-            stopped |= ~(value <= LOSS_LIMIT)  # NaN stops too
+            stopped |= np.logical_not(value <= LOSS_LIMIT)  # NaN stops too
             if not stopped.any():
                 _descend(net, lr, decay)
             else:
@@ -382,6 +382,9 @@ def collect(records):
 
 def evaluate(net, x, labels, *, mode="eval", loss=softmax_cross_entropy):
     """Return loss and accuracy on a data set, leaving the network as it was.
+
+    Only what the layers keep for ``backward`` is then of this pass: call
+    ``net.forward`` anew before ``net.backward``.
 
     Parameters
     ----------

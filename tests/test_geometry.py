@@ -558,3 +558,18 @@ def test_folding_keeps_float32(bias, gamma):
     kernel, image = np.ones((3, 2, 1, 1), np.float32), np.ones((1, 2, 3, 3), np.float32)
     results.append([folding.conv2d(image, kernel, bias)])
     assert {array.dtype for result in results for array in result} == {weight.dtype}
+
+
+@pytest.mark.parametrize("v", [np.array([3e200, 4e200]), np.array([3e-200, 4e-200])])
+def test_weight_norm_jacobian_of_any_length(v):
+    dv, dg = jacobians.weight_norm_jacobian(v, 1.0)
+    np.testing.assert_allclose(dg, [0.6, 0.8], rtol=1e-14)
+    expected = np.array([[0.64, -0.48], [-0.48, 0.36]]) / (v[0] / 3 * 5)
+    np.testing.assert_allclose(dv, expected, rtol=1e-14)
+
+
+def test_weight_norm_jacobian_is_computed_in_float64():
+    v = np.arange(1.0, 7.0, dtype=np.float32)
+    dv, dg = jacobians.weight_norm_jacobian(v, 1.0)
+    assert dv.dtype == dg.dtype == float
+    assert jacobians.spectrum(dv).rank == 5

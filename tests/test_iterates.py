@@ -118,3 +118,9 @@ def test_gather_stacks_fields_and_keeps_the_last_reason():
     assert points.reason == "stop"
     with pytest.raises(ValueError, match="at least 1 record"):
         gather([])
+
+
+@pytest.mark.parametrize("x, targets", [(1.0, 0), (np.ones((2, 1)), 0)])
+def test_single_numbers_are_no_data(x, targets):
+    with pytest.raises(ValueError, match="have one target per row"):
+        iterates(mlp([1, 2]), x, targets, lr=0.1, steps=2)

@@ -735,3 +735,127 @@ def test_the_norm_of_a_residual_block_is_a_layer(norm):
 def test_one_size_is_no_network():
     with pytest.raises(ValueError, match="at least the inputs and the outputs"):
         mlp(5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_old_variance_does_not_swallow_the_new_one(dtype, momentum):
+    net = Network([BatchNorm(1, momentum=momentum)], dtype=dtype)
+    net.layers[0].buffers["running_var"][...] = 1e18
+    net.forward(np.array([[0.0], [2.0], [7.0]]))
+    expected = (1 - momentum) * 1e18 + momentum * 13
+    np.testing.assert_allclose(net.layers[0].buffers["running_var"], expected, 1e-6)
+
+
+def test_backward_goes_by_the_statistics_of_the_forward_pass(rng):
+    x, dy = rng.normal(size=(2, 6, 3))
+    for mode, other in (("probe", "eval"), ("eval", "probe")):
+        net = Network([BatchNorm(3)]).eval()
+        net.forward(rng.normal(size=(4, 3)))  # another pass, by running statistics
+        with net.in_mode(mode):
+            net.forward(x)
+            expected = net.backward(dy)
+            net.forward(x)
+        with net.in_mode(other):
+            np.testing.assert_array_equal(net.backward(dy), expected)
+
+
+def test_params_keep_their_array_when_they_are_set():
+    net = Network([Linear(2, 1)])
+    array = net.params
+    net.params = net.params + 1
+    assert net.params is array
+    np.testing.assert_array_equal(net.layers[0].params["bias"], 1)
+    with pytest.raises(ValueError, match=r"params must have shape \(3,\), got \(2,\)"):
+        net.params = np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))]
+)
+def test_a_copy_is_a_network_of_its_own_with_the_gradient(duplicate, rng):
+    net = mlp([3, 4, 2], norm="batch")
+    net.backward(net.forward(rng.normal(size=(5, 3))))
+    other = duplicate(net)
+    np.testing.assert_array_equal(other.grads, net.grads)
+    assert other.grads.any()
+    other.params += 1
+    other.grads += 1
+    for one, two in zip(net.walk(), other.walk(), strict=True):
+        for name in one.params:
+            np.testing.assert_array_equal(two.params[name], one.params[name] + 1)
+            np.testing.assert_array_equal(two.grads[name], one.grads[name] + 1)
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (GroupNorm(4, 4), (5, 4)),
+        (GroupNorm(4, 4), (5, 4, 1, 1)),
+        (InstanceNorm(4), (5, 4, 1, 1)),
+    ],
+)
+def test_a_mean_over_one_value_is_refused(layer, shape, rng):
+    with pytest.raises(ValueError, match="more than one value per mean"):
+        layer.forward(rng.normal(size=shape))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 1), (1, 5, 3), (4, 6, 3), (4, 1, 3), (4, 3)])
+def test_recurrent_gradients_are_not_broadcast(shape, rng):
+    cell = RecurrentCell(2, 3)
+    cell.forward(rng.normal(size=(4, 5, 2)))
+    with pytest.raises(ValueError, match=r"expects dy of shape \(4, 5, 3\)"):
+        cell.backward(np.ones(shape))
+
+
+def test_nan_in_the_padding_changes_nothing(rng):
+    x, mask = rng.normal(size=(4, 5, 2)), np.ones((4, 5), dtype=bool)
+    mask[:, 3:] = False
+    results = []
+    for padding in (0.0, np.nan):
+        x[:, 3:] = padding
+        cell = RecurrentCell(2, 3, norm="layer", rng=0)
+        states = cell.forward(x, mask)
+        results.append(
+            [states, cell.backward(np.ones((4, 5, 3))), *cell.grads.values()]
+        )
+    for clean, padded in zip(*results, strict=True):
+        np.testing.assert_array_equal(padded, clean)
+    assert np.isnan(x).any()
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (8,), (8, 1), (2, 8, 2)])
+@pytest.mark.parametrize("layer", [Linear(3, 2), WeightNormLinear(3, 2)])
+def test_gradients_of_linear_maps_are_not_broadcast(layer, shape, rng):
+    net = Network([copy.deepcopy(layer)])
+    net.forward(rng.normal(size=(8, 3)))
+    with pytest.raises(ValueError, match=r"expects dy of shape \(8, 2\)"):
+        net.backward(np.ones(shape))
+
+
+def test_many_networks_need_a_gradient_each(rng):
+    many = stack([Network([Linear(3, 2, rng=seed)]) for seed in range(4)])
+    many.forward(rng.normal(size=(8, 3)))
+    with pytest.raises(ValueError, match=r"expects dy of shape \(4, 8, 2\)"):
+        many.backward(np.ones((8, 2)))
+
+
+def test_networks_that_looked_at_other_modes_can_be_stacked(rng):
+    nets = [mlp([3, 4, 2], norm="batch", rng=seed) for seed in range(2)]
+    for net, mode in zip(nets, MODES, strict=False):
+        with net.in_mode(mode):
+            net.forward(rng.normal(size=(8, 3)))
+    assert stack(nets).networks == 2
+
+
+def test_weight_norm_needs_a_direction():
+    with pytest.raises(
+        ValueError, match="must have a direction, got zeros from init=0"
+    ):
+        mlp([3, 4, 2], norm="weight", init=0.0)
+
+
+@pytest.mark.parametrize("eps", [-1, np.nan])
+def test_eps_is_checked_without_a_norm_too(eps):
+    with pytest.raises(ValueError, match="eps must be"):
+        mlp([3, 2], eps=eps)

@@ -886,3 +886,16 @@ def test_every_function_of_the_norms_is_exported():
             assert getattr(normlib, function) is getattr(norms, function)
             assert function in normlib.__all__
     assert "batch_norm_inference" in normlib.__all__
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_inference_refuses_nan_and_infinity(value):
+    x = np.array([[1.0, value]])
+    with pytest.raises(ValueError, match="x must be finite, got 1 of 2"):
+        normlib.batch_norm_inference(x, np.zeros(2), np.ones(2))
+
+
+@pytest.mark.parametrize("statistics", [(None, np.ones(2)), (np.zeros(2), None)])
+def test_inference_needs_statistics(statistics):
+    with pytest.raises(TypeError, match="running_mean and running_var must be arrays"):
+        normlib.batch_norm_inference(np.ones((3, 2)), *statistics)

@@ -664,3 +664,29 @@ def test_evaluate_names_what_is_wrong(run, change, error, words):
 def test_by_class_needs_labels():
     with pytest.raises(ValueError, match="pass labels="):
         minibatches(10, 2, 0, order="by_class")
+
+
+def test_a_loss_may_be_a_plain_float(rng):
+    def loss(outputs, targets):
+        value, gradient = half_squared_error(outputs, targets)
+        return float(value), gradient
+
+    x = rng.normal(size=(8, 3))
+    options = dict(lr=0.1, batch_size=4, steps=3, rng=0)
+    plain, array = (
+        [
+            record.loss
+            for record in fit(mlp([3, 2, 1]), x, x[:, :1], loss=function, **options)
+        ]
+        for function in (loss, half_squared_error)
+    )
+    assert plain == array
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+def test_labels_may_be_any_integers(dtype, rng):
+    logits, labels = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    loss, dlogits = softmax_cross_entropy(logits, labels.astype(dtype))
+    expected = softmax_cross_entropy(logits, labels)
+    assert loss == expected[0]
+    np.testing.assert_array_equal(dlogits, expected[1])
