@@ -334,10 +334,9 @@ class FourStatistics(LiveFigure):
         """Draw the axes and the curves, with their last values beside."""
         ax = fig.add_axes((0.08, 0.15, 0.56, 0.73))
         ax.set(xlim=(0, 62), ylim=(0, 1.03))
-        ax.set_xlabel("training step")
+        ax.set_xlabel("training step (dashed line: guessing)")
         ax.set_title("test accuracy of the same weights")
         ax.axhline(0.1, color=style.BEFORE, linewidth=1, linestyle="--")
-        ax.text(2, 0.03, "dashed: guessing")
         self.curves = [
             ax.plot([], [], look, color=color, markersize=6)[0]
             for color, look in self.looks
