@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+# What to do about a batch of one.
+LARGER_BATCH = "a larger batch, or net.eval() to normalize by the running statistics"
+
+
 class LayerNorm(Norm):
     """Layer norm: one mean per case (per position of a sequence).
 
@@ -58,7 +62,7 @@ class InstanceNorm(Norm):
 
     def normalize(self, x):
         """Return ``x_hat`` and keep what its gradient needs."""
-        check_several(self, x.shape, self.statistics_axes(x.ndim), "more positions")
+        check_several(self, x, x, self.statistics_axes(x.ndim), "more positions")
         return super().normalize(x)
 
 
@@ -102,7 +106,7 @@ class GroupNorm(Norm):
     def normalize(self, x):
         """Return ``x_hat`` and keep what its gradient needs."""
         axes, x_grouped = self.statistics_axes(x.ndim), self.grouped(x)
-        check_several(self, x_grouped.shape, axes, "fewer groups")
+        check_several(self, x, x_grouped, axes, "fewer groups")
         self.grouped_hat, self.stats = standardize(x_grouped, axes, self.eps)
         return self.grouped_hat.reshape(x.shape)
 
@@ -206,7 +210,7 @@ class BatchNorm(Norm):
         """Return ``x_hat`` by the statistics that the switches choose."""
         self.inv_std = None  # not by running statistics; a switch may move later
         if self.use_batch_statistics or self.update_running:
-            self.check_batch(x)
+            check_several(self, x, x, self.statistics_axes(x.ndim), LARGER_BATCH)
             x_hat = super().normalize(x)
         if not self.use_batch_statistics:
             running_var = self.per_feature("running_var", x.ndim)
@@ -251,23 +255,13 @@ class BatchNorm(Norm):
             running *= 1 - self.momentum
             running += self.momentum * batch.reshape(running.shape)
 
-    def check_batch(self, x):
-        """Raise a ValueError where a mean would be over one value."""
-        axes = self.statistics_axes(x.ndim)
-        if math.prod(x.shape[axis] for axis in axes) < 2:
-            raise ValueError(
-                f"BatchNorm needs at least 2 values per feature, got x of shape "
-                f"{x.shape}; take a larger batch, or net.eval() to normalize by "
-                "the running statistics"
-            )
 
-
-def check_several(norm, shape, axes, way_out):
-    """Raise a ValueError where a mean would be over one value of x."""
-    if math.prod(shape[axis] for axis in axes) == 1:
+def check_several(norm, x, grouped, axes, way_out):
+    """Raise a ValueError if a mean is over one value of x, seen as ``grouped``."""
+    if math.prod(grouped.shape[axis] for axis in axes) == 1:
         raise ValueError(
-            f"{type(norm).__name__} needs more than one value per mean, got one: every "
-            f"x_hat would be 0; take {way_out}"
+            f"{type(norm).__name__} needs at least 2 values per mean, got 1 in x of "
+            f"shape {x.shape}: every x_hat would be 0; take {way_out}"
         )
 
 

@@ -641,7 +641,7 @@ def test_dtype_is_kept(rng):
         (lambda: mlp([3, 2]).forward(np.zeros((0, 3))), "empty batch"),
         (
             lambda: mlp([3, 4, 2], norm="batch").forward(np.zeros((1, 3))),
-            "at least 2 values per feature",
+            "BatchNorm needs at least 2 values per mean",
         ),
         (lambda: BatchNorm(3).forward(np.zeros((2, 4, 5, 5))), r"\(N, 3, H, W\)"),
         (lambda: InstanceNorm(3).forward(np.zeros((2, 3))), r"\(N, 3, H, W\)"),
@@ -796,7 +796,7 @@ def test_a_copy_is_a_network_of_its_own_with_the_gradient(duplicate, rng):
     ],
 )
 def test_a_mean_over_one_value_is_refused(layer, shape, rng):
-    with pytest.raises(ValueError, match="more than one value per mean"):
+    with pytest.raises(ValueError, match="at least 2 values per mean"):
         layer.forward(rng.normal(size=shape))
 
 

@@ -12,9 +12,9 @@ from normlib.live import vanishing_exploding as topic
     [
         ("none", "sigmoid", "vanishes"),
         ("layer", "sigmoid", "vanishes"),
-        ("batch", "sigmoid", "keeps its size"),
-        ("none", "relu", "keeps its size"),
-        ("layer", "relu", "keeps its size"),
+        ("batch", "sigmoid", "keeps its size within a factor of 20"),
+        ("none", "relu", "keeps its size within a factor of 20"),
+        ("layer", "relu", "keeps its size within a factor of 20"),
         ("batch", "relu", "explodes"),
     ],
 )

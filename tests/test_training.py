@@ -571,7 +571,7 @@ def spoiled(value):
         ({"steps": 1.5}, TypeError, "steps"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"batch_size": 61}, ValueError, "at most the 60 cases, got 61"),
-        ({"batch_size": 1}, ValueError, "at least 2 values per feature"),
+        ({"batch_size": 1}, ValueError, "BatchNorm needs at least 2 values per mean"),
         ({"rng": None}, TypeError, "rng"),
         ({"order": "sorted"}, ValueError, "order must be one of"),
         ({"order": "by_class", "classes_per_batch": 3}, ValueError, "classes_per"),

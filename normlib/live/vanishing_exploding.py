@@ -78,7 +78,7 @@ class GradientByLayer(LiveFigure):
             if first < 0.05
             else "explodes"
             if first > 20
-            else "keeps its size"
+            else "keeps its size within a factor of 20"
         )
         shown = "below 1e-100" if first < 1e-100 else f"{first:.2g}"
         return (
