@@ -8,16 +8,16 @@ from copy import deepcopy
 
 import numpy as np
 
-from normlib.covariate_shift import deep_linear_shift
-from normlib.experiments.input_drift import figure_one
-from normlib.experiments.learning_rates import train_at_rates
-from normlib.experiments.noisy_batch_norm import noisy_run
-from normlib.experiments.sharpness import top_eigenvalue
-from normlib.experiments.surfaces import loss_surface, random_direction, trained_network
-from normlib.iterates import gather
-from normlib.landscape import along_the_gradient
-from normlib.losses import softmax_cross_entropy
-from normlib.network import Network
+from normlib.covariate_shift.gradient_shift import deep_linear_shift
+from normlib.covariate_shift.input_drift import figure_one
+from normlib.covariate_shift.noisy_batch_norm import noisy_run
+from normlib.landscape.along_gradient import along_the_gradient
+from normlib.landscape.around import loss_surface, random_direction, trained_network
+from normlib.landscape.learning_rates import train_at_rates
+from normlib.landscape.sharpness import top_eigenvalue
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.network import Network
+from normlib.nets.watching import gather
 
 POINTS = np.linspace(-1, 1, 41)
 

@@ -5,10 +5,10 @@ python benchmarks/bench_propagation.py
 
 import time
 
-from normlib.experiments.invariances import invariance_table
-from normlib.experiments.trainability import DEPTHS, RATES, trainability_map
-from normlib.gradient_rates import batch_norm_rate
-from normlib.propagation import depth_profile, measure_gradient_rate
+from normlib.depth.gradient_rates import batch_norm_rate
+from normlib.depth.propagation import depth_profile, measure_gradient_rate
+from normlib.depth.trainability import DEPTHS, RATES, trainability_map
+from normlib.family.invariances import invariance_table
 
 NORMS = (None, "batch", "layer")
 

@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 from normlib.datasets import digits_split
-from normlib.network import mlp
-from normlib.training import collect, fit
+from normlib.nets.network import mlp
+from normlib.nets.training import collect, fit
 
 try:
     import torch

@@ -6,15 +6,15 @@ The seeds are not those with which the claims and margins were found.
 import numpy as np
 import pytest
 
-from normlib.experiments.batch_noise import batch_noise
-from normlib.experiments.batch_size import batch_size_rows, batch_size_sweep
-from normlib.experiments.running_lag import (
+from normlib.batch.batch_noise import batch_noise
+from normlib.batch.batch_size import batch_size_rows, batch_size_sweep
+from normlib.batch.running_lag import (
     precise_statistics,
     running_lag,
     running_lag_records,
 )
-from normlib.experiments.sorted_batches import sorted_batches
-from normlib.network import mlp
+from normlib.batch.sorted_batches import sorted_batches
+from normlib.nets.network import mlp
 
 SEEDS = (200, 201, 202)
 

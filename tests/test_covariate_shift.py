@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from normlib.covariate_shift import (
+from normlib.covariate_shift.frozen_weights import frozen_weights
+from normlib.covariate_shift.gradient_shift import (
     deep_linear_shift,
     digits_shift,
     internal_covariate_shift,
     shift_while_training,
 )
-from normlib.experiments.frozen_weights import frozen_weights
-from normlib.iterates import gather
-from normlib.layers import Linear
-from normlib.network import mlp
-from normlib.training import fit, loss_and_gradient, sgd_step
+from normlib.nets.layers import Linear
+from normlib.nets.network import mlp
+from normlib.nets.training import fit, loss_and_gradient, sgd_step
+from normlib.nets.watching import gather
 
 FRESH = (101, 102, 103)
 

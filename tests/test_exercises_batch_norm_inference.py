@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import batch_norm_inference as check
+from normlib.lessons import batch_norm_inference as check
 
 
 def update(running_mean, running_var, x, momentum):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises.batch_norm_training import batch_norm_forward
+from normlib.lessons.batch_norm_training import batch_norm_forward
 
 EPS = 1e-5
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import gradients as check
+from normlib.lessons import gradients as check
 
 
 def affine(dy, x_hat, gamma):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import hypersphere as check
+from normlib.lessons import hypersphere as check
 
 
 def layer_norm_solution(x, eps=1e-5):

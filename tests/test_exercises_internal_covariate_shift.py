@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import internal_covariate_shift as check
+from normlib.lessons import internal_covariate_shift as check
 
 
 def right(gradient, old, new, i):

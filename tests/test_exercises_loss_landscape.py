@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import loss_landscape as check
+from normlib.lessons import loss_landscape as check
 
 norm = np.linalg.norm
 

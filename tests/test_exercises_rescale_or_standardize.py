@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import rescale_or_standardize as check
+from normlib.lessons import rescale_or_standardize as check
 
 EPS = 1e-5
 

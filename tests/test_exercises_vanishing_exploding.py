@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.exercises import vanishing_exploding as check
+from normlib.lessons import vanishing_exploding as check
 
 
 def right(phi, slope, norm):

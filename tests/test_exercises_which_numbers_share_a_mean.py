@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normlib import batch_norm
-from normlib.exercises import which_numbers_share_a_mean as check
+from normlib.lessons import which_numbers_share_a_mean as check
 
 AXES = {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from normlib import folding, geometry, jacobians
-from normlib.experiments import keys, residual_stream
 from normlib.norms import batch_norm, layer_norm, rms_norm
+from normlib.sphere import folding, geometry, jacobians, keys, residual_stream
 
 SEEDS = (3, 14, 15)
 

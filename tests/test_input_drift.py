@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from normlib.digits_network import digits_network
-from normlib.experiments.input_drift import (
+from normlib.covariate_shift.input_drift import (
     InputRecord,
     figure_one,
     last_hidden_input,
     median_range,
     steps_to_accuracy,
 )
-from normlib.experiments.noisy_batch_norm import (
+from normlib.covariate_shift.noisy_batch_norm import (
     Noise,
     NoiseConstants,
     draw_noise,
@@ -19,9 +18,10 @@ from normlib.experiments.noisy_batch_norm import (
     noisy_run,
     with_noise,
 )
-from normlib.iterates import gather
-from normlib.network import mlp
-from normlib.training import accuracy, fit
+from normlib.nets.digits_network import digits_network
+from normlib.nets.network import mlp
+from normlib.nets.training import accuracy, fit
+from normlib.nets.watching import gather
 
 FRESH = (501, 502, 503)
 

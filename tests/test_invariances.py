@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.invariances import (
+from normlib.family.invariances import (
     CHANGES,
     IMAGE_CHANGES,
     IMAGE_NORMS,

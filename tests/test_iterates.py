@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from normlib.iterates import gather, iterates
-from normlib.network import mlp, stack
-from normlib.training import fit
+from normlib.nets.network import mlp, stack
+from normlib.nets.training import fit
+from normlib.nets.watching import gather, iterates
 
 
 def two_clouds(n=40):

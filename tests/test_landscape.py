@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.iterates import gather
-from normlib.landscape import (
+from normlib.landscape.along_gradient import (
     CASES,
     Smoothness,
     WalkRecord,
@@ -12,10 +11,11 @@ from normlib.landscape import (
     smoothness,
     walk_along_gradient,
 )
-from normlib.layers import Linear
-from normlib.losses import half_squared_error
-from normlib.network import Network, mlp
-from normlib.training import fit
+from normlib.nets.layers import Linear
+from normlib.nets.losses import half_squared_error
+from normlib.nets.network import Network, mlp
+from normlib.nets.training import fit
+from normlib.nets.watching import gather
 
 FRESH = (201, 202, 203)
 

@@ -8,7 +8,7 @@ import pytest
 from gradient_checks import assert_gradients, central_differences
 
 import normlib.norms as norms
-from normlib.layers import (
+from normlib.nets.layers import (
     Linear,
     ReLU,
     Residual,
@@ -17,8 +17,8 @@ from normlib.layers import (
     WeightNormLinear,
     initial_weights,
 )
-from normlib.network import Network, mlp, stack
-from normlib.norm_layers import (
+from normlib.nets.network import Network, mlp, stack
+from normlib.nets.norm_layers import (
     BatchNorm,
     GroupNorm,
     InstanceNorm,
@@ -26,7 +26,7 @@ from normlib.norm_layers import (
     RMSNorm,
     norm_layer,
 )
-from normlib.recurrent import RecurrentCell
+from normlib.nets.recurrent import RecurrentCell
 from normlib.running import update_running
 
 NORMS = ["batch", "layer", "rms", "group:2"]

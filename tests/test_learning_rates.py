@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.learning_rates import (
+from normlib.landscape.along_gradient import along_the_gradient, smoothness
+from normlib.landscape.learning_rates import (
     RATES,
     RatesRecord,
     envelope,
     largest_rate,
     train_at_rates,
 )
-from normlib.iterates import gather
-from normlib.landscape import along_the_gradient, smoothness
+from normlib.nets.watching import gather
 
 SMALL = {"depth": 2, "width": 8, "steps": 20, "test_every": 10}
 

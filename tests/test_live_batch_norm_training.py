@@ -19,7 +19,7 @@ from normlib.live.batch_norm_details import (
 )
 from normlib.live.batch_norm_training import Bias, SmallBatches, Steps, Units
 from normlib.live.digits_layer import first_layer
-from normlib.training import accuracy
+from normlib.nets.training import accuracy
 
 ZERO = "0 (up to rounding)"
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from normlib.exercises.hypersphere import MISTAKES
+from normlib.lessons.hypersphere import MISTAKES
 from normlib.live import hypersphere, space
 from normlib.live.sphere_scene import LEVEL, UP
 

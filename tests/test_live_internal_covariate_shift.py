@@ -5,19 +5,23 @@ import re
 import numpy as np
 import pytest
 
-from normlib.covariate_shift import (
+from normlib.covariate_shift.frozen_weights import frozen_weights
+from normlib.covariate_shift.gradient_shift import (
     deep_linear_shift,
     digits_shift,
     internal_covariate_shift,
 )
+from normlib.covariate_shift.input_drift import (
+    figure_one,
+    median_range,
+    steps_to_accuracy,
+)
+from normlib.covariate_shift.noisy_batch_norm import drift, noisy_run
 from normlib.datasets import linear_teacher
-from normlib.experiments.frozen_weights import frozen_weights
-from normlib.experiments.input_drift import figure_one, median_range, steps_to_accuracy
-from normlib.experiments.noisy_batch_norm import drift, noisy_run
-from normlib.iterates import gather
 from normlib.live import internal_covariate_shift as topic
-from normlib.losses import half_squared_error
-from normlib.network import mlp
+from normlib.nets.losses import half_squared_error
+from normlib.nets.network import mlp
+from normlib.nets.watching import gather
 
 
 def numbers(sentence):

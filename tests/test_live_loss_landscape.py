@@ -5,10 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from normlib.digits_network import digits_network
-from normlib.experiments.surfaces import basin, negative_curvature_share
-from normlib.iterates import iterates
-from normlib.landscape import smoothness
+from normlib.landscape.along_gradient import smoothness
+from normlib.landscape.around import basin, negative_curvature_share
 from normlib.live.loss_landscape import (
     NETWORKS,
     NORMS,
@@ -19,8 +17,10 @@ from normlib.live.loss_landscape import (
     run,
 )
 from normlib.live.surface_views import Surfaces, surface
-from normlib.losses import softmax_cross_entropy
-from normlib.training import loss_and_gradient
+from normlib.nets.digits_network import digits_network
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.training import loss_and_gradient
+from normlib.nets.watching import iterates
 
 
 def numbers(sentence):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.trainability import trainability_map
+from normlib.depth.trainability import trainability_map
 from normlib.live import vanishing_exploding as topic
 
 

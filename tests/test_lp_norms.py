@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from gradient_checks import assert_gradients
 
-from normlib.experiments.lp_norms import (
+from normlib.landscape.lp_norms import (
     ORDERS,
     LpBatchNorm,
     lp_batch_norm,
     lp_batch_norm_backward,
     train_with_lp,
 )
-from normlib.iterates import gather
-from normlib.layers import Linear, Tanh
-from normlib.network import Network
+from normlib.nets.layers import Linear, Tanh
+from normlib.nets.network import Network
+from normlib.nets.watching import gather
 from normlib.norms import batch_norm, batch_norm_backward
 
 SEEDS = (0, 1, 2)

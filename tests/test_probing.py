@@ -5,18 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from normlib.covariate_shift import (
+from normlib.batch.running_lag import precise_statistics
+from normlib.covariate_shift.gradient_shift import (
     deep_linear_shift,
     digits_shift,
     internal_covariate_shift,
 )
-from normlib.experiments.running_lag import precise_statistics
-from normlib.experiments.sharpness import hessian_vector_product, top_eigenvalue
-from normlib.experiments.surfaces import loss_surface, random_direction
-from normlib.landscape import along_the_gradient, walk_along_gradient
-from normlib.losses import half_squared_error
-from normlib.network import mlp, stack
-from normlib.training import loss_and_gradient
+from normlib.landscape.along_gradient import along_the_gradient, walk_along_gradient
+from normlib.landscape.around import loss_surface, random_direction
+from normlib.landscape.sharpness import hessian_vector_product, top_eigenvalue
+from normlib.nets.losses import half_squared_error
+from normlib.nets.network import mlp, stack
+from normlib.nets.training import loss_and_gradient
 
 LOOKS = {
     "shift": lambda net, x, y, **options: internal_covariate_shift(

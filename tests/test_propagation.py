@@ -7,16 +7,18 @@ those the experiments were built with, with the margins found for fresh seeds.
 import numpy as np
 import pytest
 
-from normlib import gradient_rates, mean_field, propagation
-from normlib.experiments import (
+from normlib.batch import recurrent_scale
+from normlib.depth import (
+    gradient_rates,
     joint_update,
-    recurrent_scale,
+    mean_field,
+    propagation,
     residual_gradients,
     trainability,
 )
-from normlib.jacobians import jacobian_products
-from normlib.losses import softmax_cross_entropy
-from normlib.network import mlp
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.network import mlp
+from normlib.sphere.jacobians import jacobian_products
 
 SEEDS = (101, 202, 303)
 SMOOTH = ("linear", "tanh", "sigmoid")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normlib.experiments.rescaling import min_max, skewness, whiten
+from normlib.batch.rescaling import min_max, skewness, whiten
 
 
 def data(seed, shape=(50, 3)):

@@ -6,19 +6,19 @@ The seeds are not those with which the claims and margins were found.
 import numpy as np
 import pytest
 
-from normlib.experiments.effective_rate import norm_growth, same_trajectory
-from normlib.experiments.least_squares import any_learning_rate, length_direction
-from normlib.experiments.naive_gradient import naive_bias
-from normlib.experiments.scale_invariance import (
+from normlib.batch.least_squares import any_learning_rate, length_direction
+from normlib.gradients.effective_rate import norm_growth, same_trajectory
+from normlib.gradients.naive_gradient import naive_bias
+from normlib.gradients.scale_invariance import (
     hidden_weights,
     orthogonality,
     scale_test,
 )
-from normlib.experiments.weight_decay import (
+from normlib.gradients.weight_decay import (
     weight_decay_equilibrium,
     weight_decay_steps,
 )
-from normlib.network import mlp
+from normlib.nets.network import mlp
 
 SEEDS = (200, 201, 202)
 NORMS = ("batch", "layer", "rms")

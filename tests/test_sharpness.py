@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.sharpness import hessian_vector_product, top_eigenvalue
-from normlib.layers import Linear
-from normlib.network import Network, mlp
-from normlib.training import loss_and_gradient
+from normlib.landscape.sharpness import hessian_vector_product, top_eigenvalue
+from normlib.nets.layers import Linear
+from normlib.nets.network import Network, mlp
+from normlib.nets.training import loss_and_gradient
 
 
 def small_case(norm, seed=0, activation="tanh"):

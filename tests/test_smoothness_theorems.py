@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.smoothness_theorems import (
+from normlib.landscape.theorems import (
     batch_norm_hessian,
     curvature_sides,
     gradient_norm_sides,

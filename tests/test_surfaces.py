@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.surfaces import (
+from normlib.landscape.around import (
     Surface,
     basin,
     loss_surface,
@@ -13,9 +13,9 @@ from normlib.experiments.surfaces import (
     surface_around,
     trained_network,
 )
-from normlib.layers import Linear
-from normlib.losses import softmax_cross_entropy
-from normlib.network import mlp
+from normlib.nets.layers import Linear
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.network import mlp
 
 FRESH = (401, 402, 403)
 

@@ -5,8 +5,8 @@ import pytest
 from gradient_checks import central_differences
 
 from normlib import standardize, standardize_backward
-from normlib.experiments.three_paths import measured_gradient, path_gradients
-from normlib.experiments.unit_before_norm import train_unit, unit_data, unit_loss
+from normlib.gradients.three_paths import measured_gradient, path_gradients
+from normlib.gradients.unit_before_norm import train_unit, unit_data, unit_loss
 
 SETTINGS = [(0, 5, 0.0), (1, 8, 1e-5), (2, 3, 0.5)]
 

@@ -8,12 +8,12 @@ import pytest
 from gradient_checks import central_differences
 
 from normlib.datasets import digits_split
-from normlib.layers import Linear, ReLU, Residual
-from normlib.losses import half_squared_error, softmax, softmax_cross_entropy
-from normlib.network import Network, mlp, stack
-from normlib.norm_layers import LayerNorm
-from normlib.recurrent import RecurrentCell
-from normlib.training import (
+from normlib.nets.layers import Linear, ReLU, Residual
+from normlib.nets.losses import half_squared_error, softmax, softmax_cross_entropy
+from normlib.nets.network import Network, mlp, stack
+from normlib.nets.norm_layers import LayerNorm
+from normlib.nets.recurrent import RecurrentCell
+from normlib.nets.training import (
     accuracy,
     collect,
     evaluate,

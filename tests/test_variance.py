@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from normlib.experiments.two_parametrizations import undone_batch_norm
-from normlib.experiments.variance import one_pass_variance, two_pass_variance
-from normlib.losses import softmax_cross_entropy
-from normlib.network import mlp
-from normlib.training import loss_and_gradient
+from normlib.batch.two_parametrizations import undone_batch_norm
+from normlib.batch.variance import one_pass_variance, two_pass_variance
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.network import mlp
+from normlib.nets.training import loss_and_gradient
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

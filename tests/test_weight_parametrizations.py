@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from normlib.experiments import weight_parametrizations as wp
+from normlib.family import weight_parametrizations as wp
 from normlib.norms import weight_norm
 
 SEEDS = (21, 22, 23)

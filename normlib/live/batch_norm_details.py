@@ -6,16 +6,16 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from normlib import batch_norm, standardize
+from normlib.batch.rescaling import skewness, whiten
+from normlib.batch.two_parametrizations import undone_batch_norm
+from normlib.batch.variance import one_pass_variance, two_pass_variance
 from normlib.datasets import digits_split
-from normlib.experiments.rescaling import skewness, whiten
-from normlib.experiments.two_parametrizations import undone_batch_norm
-from normlib.experiments.variance import one_pass_variance, two_pass_variance
-from normlib.folding import conv2d
 from normlib.live import controls, style
 from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
-from normlib.network import mlp
-from normlib.training import fit
+from normlib.nets.network import mlp
+from normlib.nets.training import fit
+from normlib.sphere.folding import conv2d
 
 
 class Epsilon(LiveFigure):

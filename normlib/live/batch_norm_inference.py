@@ -5,12 +5,13 @@ from functools import lru_cache
 import numpy as np
 
 from normlib import standardize
+from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
-from normlib.experiments.running_lag import precise_statistics
-from normlib.layers import initial_weights
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
-from normlib.network import mlp
+from normlib.nets.layers import initial_weights
+from normlib.nets.network import mlp
+from normlib.nets.training import accuracy, fit, sgd_step, softmax_cross_entropy
 from normlib.running import (
     CONVENTIONS,
     bias_corrected,
@@ -19,7 +20,6 @@ from normlib.running import (
     update_running,
     weight_of_new,
 )
-from normlib.training import accuracy, fit, sgd_step, softmax_cross_entropy
 
 
 @lru_cache

@@ -18,7 +18,7 @@ from normlib.live.batch_norm_details import (
 from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
-from normlib.training import loss_and_gradient
+from normlib.nets.training import loss_and_gradient
 
 STEPS = ("x", "x - mean", "x_hat", "gamma x_hat", "gamma x_hat + beta")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib.datasets import digits_split
-from normlib.network import Network, mlp
-from normlib.training import fit
+from normlib.nets.network import Network, mlp
+from normlib.nets.training import fit
 
 UNITS = 16
 STEPS = 100

@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
-from normlib.experiments.residual_stream import (
+from normlib.live import controls, style
+from normlib.live.figure import LiveFigure, ReaderError, call_reader
+from normlib.sphere.folding import fold_layer_norm
+from normlib.sphere.residual_stream import (
     compare,
     fold_blocks,
     random_blocks,
     run_stream,
 )
-from normlib.folding import fold_layer_norm
-from normlib.live import controls, style
-from normlib.live.figure import LiveFigure, ReaderError, call_reader
 
 
 class Folding(LiveFigure):

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
 from normlib import standardize, standardize_backward
-from normlib.experiments.naive_gradient import naive_bias
-from normlib.experiments.three_paths import measured_gradient, path_gradients
-from normlib.experiments.unit_before_norm import train_unit, unit_data, unit_loss
-from normlib.experiments.weight_decay import weight_decay_steps
+from normlib.gradients.naive_gradient import naive_bias
+from normlib.gradients.three_paths import measured_gradient, path_gradients
+from normlib.gradients.unit_before_norm import train_unit, unit_data, unit_loss
+from normlib.gradients.weight_decay import weight_decay_steps
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array

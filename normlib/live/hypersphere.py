@@ -6,19 +6,19 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
 from normlib import layer_norm
-from normlib.exercises.hypersphere import MISTAKES, hint_for
-from normlib.geometry import (
-    cosine_to_ones,
-    normalized_length,
-    projection_steps,
-)
-from normlib.jacobians import spectrum
+from normlib.lessons.hypersphere import MISTAKES, hint_for
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.folding_network import Folding
 from normlib.live.many_features import ManyFeatures, Singular
 from normlib.live.reader import reader_array
 from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
+from normlib.sphere.geometry import (
+    cosine_to_ones,
+    normalized_length,
+    projection_steps,
+)
+from normlib.sphere.jacobians import spectrum
 
 # Small enough to be exact to the eye, and 0 / 0 becomes 0.
 TINY = 1e-12

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from normlib.covariate_shift import deep_linear_shift, digits_shift
-from normlib.experiments.frozen_weights import frozen_weights
-from normlib.experiments.input_drift import figure_one, median_range
-from normlib.experiments.noisy_batch_norm import NoiseConstants, drift, noisy_run
-from normlib.iterates import gather
+from normlib.covariate_shift.frozen_weights import frozen_weights
+from normlib.covariate_shift.gradient_shift import deep_linear_shift, digits_shift
+from normlib.covariate_shift.input_drift import figure_one, median_range
+from normlib.covariate_shift.noisy_batch_norm import NoiseConstants, drift, noisy_run
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
+from normlib.nets.watching import gather
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 MARKS = {"none": "o", "batch": "s", "layer": "^"}

@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.collections import PolyCollection
 
-from normlib.experiments.learning_rates import envelope, train_at_rates
-from normlib.experiments.smoothness_theorems import gradient_norm_sides
-from normlib.iterates import gather
-from normlib.landscape import CASES, MULTIPLES, along_the_gradient
+from normlib.landscape.along_gradient import CASES, MULTIPLES, along_the_gradient
+from normlib.landscape.learning_rates import envelope, train_at_rates
+from normlib.landscape.theorems import gradient_norm_sides
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 from normlib.live.surface_views import Surfaces
+from normlib.nets.watching import gather
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 MARKERS = {"none": "o", "batch": "s", "layer": "^"}

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
-from normlib.geometry import concentration
-from normlib.jacobians import layer_norm_jacobian, rms_norm_jacobian, spectrum
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
+from normlib.sphere.geometry import concentration
+from normlib.sphere.jacobians import layer_norm_jacobian, rms_norm_jacobian, spectrum
 
 
 class ManyFeatures(LiveFigure):

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 
 from normlib import standardize
+from normlib.batch.rescaling import min_max, skewness, whiten
 from normlib.datasets import bimodal, load_digits, skewed, uniform, with_outlier
-from normlib.experiments.rescaling import min_max, skewness, whiten
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm
 
-from normlib.experiments.surfaces import (
+from normlib.landscape.around import (
     Surface,
     basin,
     loss_surface,
@@ -16,11 +16,11 @@ from normlib.experiments.surfaces import (
     scale_weights,
     trained_network,
 )
-from normlib.layers import Linear
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
-from normlib.network import mlp
+from normlib.nets.layers import Linear
+from normlib.nets.network import mlp
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)

@@ -4,12 +4,12 @@ from functools import cache
 
 import numpy as np
 
-from normlib.experiments.joint_update import chain_update
-from normlib.experiments.trainability import trainability_rows
-from normlib.gradient_rates import batch_norm_rate
+from normlib.depth.gradient_rates import batch_norm_rate
+from normlib.depth.joint_update import chain_update
+from normlib.depth.propagation import depth_profile, measure_gradient_rate
+from normlib.depth.trainability import trainability_rows
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
-from normlib.propagation import depth_profile, measure_gradient_rate
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")

@@ -1,0 +1,205 @@
+"""How the test error of a norm depends on the size of the mini-batch."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, integer, number
+from normlib.batch.running_lag import precise_statistics
+from normlib.datasets import digits_split
+from normlib.nets.network import mlp
+from normlib.nets.training import accuracy, collect, fit
+
+__all__ = ["BatchSizeRow", "BatchSizeSweep", "batch_size_rows", "batch_size_sweep"]
+
+NORMS = (None, "batch", "layer", "rms", "group:8")
+
+
+class BatchSizeRow(NamedTuple):
+    """One norm trained with one batch size; errors are means over the seeds.
+
+    Attributes
+    ----------
+    norm : str or None
+        Norm of the pre-activations.
+    batch_size : int
+        Images per step.
+    running : float
+        Test error with running statistics, 0 to 1. Norms other than batch norm
+        have none; their three errors are the same.
+    precise : float
+        Test error with the precise statistics of the training images.
+    batch : float
+        Test error with the statistics of test batches of the same size.
+    reason : str
+        Empty, or why a run of a seed stopped early; the errors are then NaN.
+    """
+
+    norm: str | None
+    batch_size: int
+    running: float
+    precise: float
+    batch: float
+    reason: str = ""
+
+
+class BatchSizeSweep(NamedTuple):
+    """Test errors over norm and batch size.
+
+    Attributes
+    ----------
+    norms : tuple of str or None, of length M
+        Norms of the pre-activations.
+    batch_sizes : ndarray of int, of shape (B,)
+        Images per step.
+    running, precise, batch : ndarray of shape (M, B)
+        Test errors as in `BatchSizeRow`.
+    reasons : tuple of M tuples of B str
+        Empty, or why a run stopped early; its errors are then NaN.
+    """
+
+    norms: tuple
+    batch_sizes: np.ndarray
+    running: np.ndarray
+    precise: np.ndarray
+    batch: np.ndarray
+    reasons: tuple = ()
+
+
+def batch_size_sweep(**settings):
+    """Return the rows of `batch_size_rows` as tables.
+
+    Parameters
+    ----------
+    **settings
+        As for `batch_size_rows`.
+
+    Returns
+    -------
+    BatchSizeSweep
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `batch_size_rows`.
+
+    Examples
+    --------
+    >>> sweep = batch_size_sweep(batch_sizes=(2, 32), epochs=2)
+    >>> bool(sweep.running[0, 0] > sweep.running[1, 0])    # batch norm, layer norm
+    True
+    """
+    rows = list(batch_size_rows(**settings))
+    norms = tuple(dict.fromkeys(row.norm for row in rows))
+    sizes = np.array(list(dict.fromkeys(row.batch_size for row in rows)))
+    tables = np.array([row[2:5] for row in rows]).T.reshape(3, len(norms), len(sizes))
+    reasons = np.array([row.reason for row in rows]).reshape(tables.shape[1:])
+    return BatchSizeSweep(norms, sizes, *tables, tuple(map(tuple, reasons.tolist())))
+
+
+def batch_size_rows(
+    norms=("batch", "layer"),
+    batch_sizes=(2, 4, 8, 16, 32, 64),
+    *,
+    hidden=(32, 32),
+    epochs=5,
+    examples=800,
+    lr=0.1,
+    seeds=(0,),
+):
+    """Train at every batch size, the learning rate in proportion to it.
+
+    Parameters
+    ----------
+    norms : sequence of {None, "batch", "layer", "rms", "group:8"}
+        Norms of the pre-activations.
+    batch_sizes : sequence of int, default 2, 4, 8, 16, 32, 64
+        Images per step, at least 2.
+    hidden : sequence of int, default two layers of 32
+        Units per hidden layer (ReLU, He).
+    epochs : int, default 5
+        Passes over the training images.
+    examples : int, default 800
+        Training images used, at most 1437.
+    lr : float, default 0.1
+        Learning rate for a batch of 32; others get ``lr * batch_size / 32``. A
+        tenth of it after 60 % of the steps.
+    seeds : sequence of int, default (0,)
+        Each with its own split, weights and order of batches.
+
+    Yields
+    ------
+    BatchSizeRow
+        Norm by norm, size by size.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
+    Notes
+    -----
+    In a fully connected layer a batch of 2 is normalized to +1 and -1 whatever
+    it holds, so the collapse is harsher than in a convolutional network, whose
+    means are also over positions. This data set is easy: it shows the harm of
+    small batches, not a benefit of normalizing.
+
+    References
+    ----------
+    Y. Wu and K. He (2018), arXiv:1803.08494, table 2 (batch size), and P. Goyal
+    et al. (2017), arXiv:1706.02677, section 2.1 (learning rate in proportion).
+    """
+    norms = [choice("norms", norm, NORMS) for norm in norms]
+    sizes = [integer("batch_sizes", size, minimum=2) for size in batch_sizes]
+    seeds = [integer("seeds", seed, minimum=0) for seed in seeds]
+    examples, epochs = integer("examples", examples), integer("epochs", epochs)
+    lr = number("lr", lr, minimum=0)
+    if not (norms and sizes and seeds):
+        raise ValueError("norms, batch_sizes and seeds need at least one value each")
+    if not max(sizes) <= examples <= 1437:
+        raise ValueError(
+            f"examples must be between the largest batch, {max(sizes)}, and 1437, "
+            f"got {examples}"
+        )
+
+    def rows():
+        for norm in norms:
+            for size in sizes:
+                steps = epochs * (examples // size)
+                found = [
+                    _train(norm, size, steps, [64, *hidden, 10], examples, lr, seed)
+                    for seed in seeds
+                ]
+                errors = np.mean([run[:3] for run in found], axis=0)
+                reason = next((run[3] for run in found if run[3]), "")
+                yield BatchSizeRow(norm, size, *map(float, errors), reason)
+
+    return rows()
+
+
+def _train(norm, batch_size, steps, sizes, examples, lr, seed):
+    """Return the three test errors of one run, and why it stopped early if so."""
+    rng = np.random.default_rng(seed)
+    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    x, labels = digits.x_train[:examples], digits.y_train[:examples]
+    net = mlp(sizes, norm=norm, rng=rng, dtype=np.float32)
+    first = round(0.6 * steps)
+    for count, factor in ((first, 1.0), (steps - first, 0.1)):
+        rate = factor * lr * batch_size / 32
+        loop = fit(net, x, labels, lr=rate, batch_size=batch_size, steps=count, rng=rng)
+        reason = collect(loop).reason
+        if reason:
+            return np.nan, np.nan, np.nan, f"lr {rate:g} {reason}"
+    running = 1 - accuracy(net, digits.x_test, digits.y_test)
+    batch = _error_by_batches(net, digits, batch_size)
+    precise_statistics(net, x)
+    return running, 1 - accuracy(net, digits.x_test, digits.y_test), batch, ""
+
+
+def _error_by_batches(net, digits, batch_size):
+    """Return the test error when each test batch uses its own statistics."""
+    starts = range(0, len(digits.x_test) - batch_size + 1, batch_size)
+    parts = [slice(start, start + batch_size) for start in starts]
+    x, labels = digits.x_test, digits.y_test
+    right = [accuracy(net, x[p], labels[p], mode="probe") for p in parts]
+    return 1 - np.mean(right)

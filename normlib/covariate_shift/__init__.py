@@ -1,0 +1,1 @@
+"""Notebook 08: what moves inside a network while it trains."""

@@ -1,0 +1,222 @@
+"""Drift of a layer's input over training (Ioffe and Szegedy 2015, figure 1).
+
+This is one of two definitions of internal covariate shift in use; the other one is
+in `covariate_shift`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, integer
+from normlib.nets.digits_network import digits_network
+from normlib.nets.training import evaluate
+from normlib.nets.watching import iterates
+
+PERCENTILES = (15, 50, 85)
+
+
+class InputRecord(NamedTuple):
+    """What `figure_one` yields.
+
+    Attributes
+    ----------
+    step : int
+        Updates made so far.
+    loss : float
+        Loss on the mini-batch, in nats.
+    accuracy : float
+        Share of the 360 test digits that are classified right.
+    percentiles : ndarray of shape (3, width)
+        15th, 50th and 85th percentile over the test digits of the input to each
+        unit of the last hidden layer.
+    reason : str
+        Empty, or why the run stopped early.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    percentiles: np.ndarray
+    reason: str = ""
+
+
+def last_hidden_input(net, x):
+    """Return the input to the activation of the last hidden layer.
+
+    Parameters
+    ----------
+    net : Network
+        Built by `mlp` with an activation; it is left as it was.
+    x : ndarray of shape (N, D)
+        Inputs. Batch norm uses the statistics of these N, as in training.
+
+    Returns
+    -------
+    ndarray of shape (N, width)
+        What the last activation receives: after the norm, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If x does not have the shape that the network takes.
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> net = mlp([2, 5, 3], norm="batch", activation="sigmoid")
+    >>> last_hidden_input(net, np.eye(2)).shape
+    (2, 5)
+    """
+    with net.in_mode("probe"), np.errstate(over="ignore", invalid="ignore"):
+        net.forward(x, record=True)
+    return net.outputs[-3]
+
+
+def figure_one(
+    norm=None,
+    *,
+    activation="sigmoid",
+    init=0.1,
+    lr=0.5,
+    depth=3,
+    width=100,
+    batch_size=60,
+    steps=1500,
+    every=25,
+    seed=0,
+    dtype=np.float64,
+):
+    """Train on digits and record the inputs of the last hidden layer (figure 1).
+
+    Parameters
+    ----------
+    norm : {None, "batch", "layer", "rms", "group:8"}, default None
+        Norm of the hidden layers.
+    activation : {"sigmoid", "tanh", "relu"}, default "sigmoid"
+        Activation of the hidden layers.
+    init : float or str, default 0.1
+        Standard deviation of the weights, or the name of an initialisation. It
+        decides the story: at 0.01 the network without norm never learns.
+    lr : float, default 0.5
+        Learning rate.
+    depth, width : int, default 3 and 100
+        Hidden layers and units in each, as in the paper.
+    batch_size : int, default 60
+        Digits per step, as in the paper.
+    steps : int, default 1500
+        Updates.
+    every : int, default 25
+        Updates between two records.
+    seed : int, default 0
+        Weights, split of the data and order of the batches.
+    dtype : dtype, default float64
+        float32 is faster; single runs then differ in their last digits.
+
+    Yields
+    ------
+    InputRecord
+        Before the first update and after every `every` updates.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a number out of range.
+
+    Notes
+    -----
+    The percentiles are taken in training mode, batch norm using the statistics of
+    the test digits, always the same ones. The accuracy is taken in evaluation mode.
+    The paper trains on MNIST and gives neither learning rate nor initial scale.
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), arXiv:1502.03167, section 4.1 and figure 1.
+
+    Examples
+    --------
+    >>> records = list(figure_one("batch", steps=20, every=10, width=8))
+    >>> [record.step for record in records], records[0].percentiles.shape
+    ([0, 10, 20], (3, 8))
+    """
+    choice("activation", activation, ("sigmoid", "tanh", "relu"))
+    integer("every", every)
+    net, digits, rng = digits_network(
+        seed,
+        norm,
+        activation=activation,
+        depth=depth,
+        width=width,
+        standardized=False,
+        init=init,
+        dtype=dtype,
+    )
+    loop = iterates(
+        net,
+        digits.x_train,
+        digits.y_train,
+        lr=lr,
+        batch_size=batch_size,
+        steps=steps,
+        rng=rng,
+    )
+    return _watch_inputs(net, digits, loop, every)
+
+
+def _watch_inputs(net, digits, loop, every):
+    for iterate in loop:
+        if iterate.step % every == 0 or iterate.reason:
+            inputs = last_hidden_input(net, digits.x_test)
+            accuracy = evaluate(net, digits.x_test, digits.y_test)[1]
+            percentiles = np.percentile(inputs, PERCENTILES, axis=0)
+            reason = iterate.reason
+            yield InputRecord(iterate.step, iterate.loss, accuracy, percentiles, reason)
+
+
+def steps_to_accuracy(history, accuracy=0.9):
+    """Return the first recorded step with at least this test accuracy.
+
+    Parameters
+    ----------
+    history : InputRecord of arrays
+        ``gather(figure_one(...))``.
+    accuracy : float, default 0.9
+        Share of right answers, 0 to 1.
+
+    Returns
+    -------
+    float
+        The step; infinity if it was never reached.
+
+    Examples
+    --------
+    >>> h = InputRecord(np.array([0, 25]), None, np.array([0.1, 0.95]), None)
+    >>> steps_to_accuracy(h), steps_to_accuracy(h, 0.99)
+    (25.0, inf)
+    """
+    reached = np.asarray(history.accuracy) >= accuracy
+    return float(history.step[reached.argmax()]) if reached.any() else float("inf")
+
+
+def median_range(history):
+    """Return how far the median input of a unit travels, averaged over the units.
+
+    Parameters
+    ----------
+    history : InputRecord of arrays
+        ``gather(figure_one(...))``.
+
+    Returns
+    -------
+    float
+        Largest minus smallest median over the records, in the unit of the
+        pre-activation.
+
+    Examples
+    --------
+    >>> percentiles = np.zeros((2, 3, 4))
+    >>> percentiles[1, 1] = [1.0, 1.0, 3.0, 3.0]
+    >>> median_range(InputRecord(None, None, None, percentiles))
+    2.0
+    """
+    return float(np.ptp(history.percentiles[:, 1], axis=0).mean())

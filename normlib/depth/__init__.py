@@ -1,0 +1,1 @@
+"""Notebook 07: what depth does to signals and gradients."""

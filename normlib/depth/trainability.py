@@ -1,0 +1,189 @@
+"""Which networks train at all: a map over depth and learning rate, per norm."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, integer, number
+from normlib.datasets import digits_split
+from normlib.nets.network import mlp, stack
+from normlib.nets.training import accuracy, fit
+
+NORMS = (None, "batch", "layer", "rms")
+
+
+class TrainabilityRow(NamedTuple):
+    """Networks of one norm and depth, trained at every learning rate.
+
+    Attributes
+    ----------
+    norm : str or None
+        Norm of the pre-activations.
+    depth : int
+        Number of hidden layers.
+    accuracy : ndarray of shape (R,)
+        On the training digits after training, mean over the seeds.
+    """
+
+    norm: str | None
+    depth: int
+    accuracy: np.ndarray
+
+
+class TrainabilityMap(NamedTuple):
+    """Training accuracy over norm, depth and learning rate.
+
+    Attributes
+    ----------
+    norms : tuple of str or None, of length M
+        Norms of the pre-activations.
+    depths : ndarray of int of shape (D,)
+        Numbers of hidden layers.
+    rates : ndarray of shape (R,)
+        Learning rates.
+    accuracy : ndarray of shape (M, D, R)
+        On the training digits after training, mean over the seeds; 0.1 is chance.
+    """
+
+    norms: tuple
+    depths: np.ndarray
+    rates: np.ndarray
+    accuracy: np.ndarray
+
+    def trained(self, threshold=0.7):
+        """Return how many cells of each norm reach ``threshold``, shape (M,)."""
+        return (self.accuracy > threshold).sum(axis=(1, 2))
+
+
+def trainability_map(**settings):
+    """Train small networks at every depth and learning rate, for several norms.
+
+    Parameters
+    ----------
+    **settings
+        As for `trainability_rows`.
+
+    Returns
+    -------
+    TrainabilityMap
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `trainability_rows`.
+
+    References
+    ----------
+    Yang et al. 2019, arXiv:1902.08129 (trainable depth); Bjorck et
+    al. 2018, arXiv:1806.02375 (learning rates).
+
+    Examples
+    --------
+    >>> found = trainability_map(depths=(5,), rates=(1.0,), norms=(None, "batch"))
+    >>> found.trained()
+    array([0, 1])
+    """
+    rows = list(trainability_rows(**settings))
+    norms = tuple(dict.fromkeys(row.norm for row in rows))
+    depths = np.array(list(dict.fromkeys(row.depth for row in rows)))
+    table = np.array([row.accuracy for row in rows])
+    table = table.reshape(len(norms), len(depths), -1)
+    rates = np.array(settings.get("rates", RATES), dtype=float)
+    return TrainabilityMap(norms, depths, rates, table)
+
+
+DEPTHS, RATES = (2, 5, 10, 20), (0.01, 0.1, 1.0, 10.0)
+
+
+def trainability_rows(
+    depths=DEPTHS,
+    rates=RATES,
+    norms=(None, "batch", "layer"),
+    *,
+    activation="sigmoid",
+    init="glorot",
+    width=32,
+    batch_size=64,
+    steps=100,
+    seeds=(0,),
+    eps=1e-5,
+):
+    """Train the map row by row, so that a figure can show it while it grows.
+
+    Parameters
+    ----------
+    depths : sequence of int
+        Numbers of hidden layers; default 2, 5, 10, 20.
+    rates : sequence of float
+        Learning rates above 0; default 0.01, 0.1, 1, 10.
+    norms : sequence of {None, "batch", "layer", "rms"}
+        Norms of the pre-activations; default none, batch and layer norm.
+    activation : {"linear", "relu", "tanh", "sigmoid"}
+        Of the hidden layers; default "sigmoid".
+    init : {"he", "glorot", "lecun", "orthogonal"} or float
+        How weights are drawn, or their standard deviation; default "glorot".
+    width, batch_size, steps : int
+        Units per layer, samples per step and steps; default 32, 64 and 100.
+    seeds : sequence of int
+        Each with its own weights, data and order of batches; default one.
+    eps : float
+        Of the norm; default 1e-5.
+
+    Yields
+    ------
+    TrainabilityRow
+        Norm by norm and depth by depth.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Before the first row, if a name is unknown, a sequence empty or a number
+        out of range.
+
+    Notes
+    -----
+    Plain gradient descent in float32; all learning rates of a row are one
+    network with a leading axis. A network that diverges keeps the weights it
+    had. Batch norm is used and judged with batch statistics.
+    """
+    depths = _each("depths", depths, lambda d: integer("depths", d))
+    rates = _each("rates", rates, lambda r: number("rates", r, positive=True))
+    norms = _each("norms", norms, lambda n: choice("norms", n, NORMS))
+    seeds = _each("seeds", seeds, lambda s: integer("seeds", s, minimum=0))
+    build = {"activation": activation, "init": init, "eps": eps}
+    width, steps = integer("width", width), integer("steps", steps)
+    mlp([64, width, 10], **build)  # says at once if a name is unknown
+
+    def rows():
+        for norm in norms:
+            for depth in depths:
+                sizes = [64] + [width] * depth + [10]
+                found = [
+                    _train(sizes, rates, batch_size, steps, seed, norm=norm, **build)
+                    for seed in seeds
+                ]
+                yield TrainabilityRow(norm, depth, np.mean(found, axis=0))
+
+    return rows()
+
+
+def _train(sizes, rates, batch_size, steps, seed, **build):
+    """Return the training accuracy at each learning rate, shape (R,)."""
+    rng = np.random.default_rng(seed)
+    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    # Next to a norm's beta the hidden layers need no bias of their own.
+    bias = build["norm"] is None
+    net = mlp(sizes, bias=bias, rng=rng, dtype=np.float32, **build)
+    many = stack([net] * len(rates)).set_mode("probe")
+    lr = np.array(rates, dtype=np.float32)
+    x, labels = digits.x_train, digits.y_train
+    for _ in fit(many, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
+        pass
+    return accuracy(many, x, labels, mode="probe")
+
+
+def _each(name, values, check):
+    values = tuple(check(value) for value in values)
+    if not values:
+        raise ValueError(f"{name} is empty; give at least one value")
+    return values

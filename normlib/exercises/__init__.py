@@ -1,1 +1,0 @@
-"""Checks that say what is wrong with the reader's function, one module a notebook."""

@@ -1,0 +1,1 @@
+"""Notebook 11: weight norm, instance norm and the invariances of the family."""

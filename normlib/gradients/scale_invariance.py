@@ -1,0 +1,252 @@
+"""Weights before a norm have no scale: what that means for their gradient."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, integer, number
+from normlib.datasets import digits_split
+from normlib.nets.network import mlp
+from normlib.nets.training import loss_and_gradient
+
+__all__ = [
+    "Orthogonality",
+    "ScaleTest",
+    "bare_network",
+    "hidden_weights",
+    "orthogonality",
+    "scale_test",
+]
+
+NORMS = (None, "batch", "layer", "rms")
+SIZES = (64, 64, 64, 10)
+
+
+def hidden_weights(net):
+    """Return the parts of ``net.params`` that are weights of hidden linear maps.
+
+    These are the weights that stand right before a norm, if there is one.
+
+    Parameters
+    ----------
+    net : Network
+        As `mlp` builds it; the last layer is not hidden.
+
+    Returns
+    -------
+    list of slice
+        One slice of ``net.params`` per hidden layer.
+
+    Examples
+    --------
+    >>> hidden_weights(mlp([2, 3, 3, 1], norm="batch"))
+    [slice(0, 6, None), slice(15, 24, None)]
+    """
+    return [
+        net.slices[layer, "weight"]
+        for layer in net.layers[:-1]
+        if "weight" in layer.params
+    ]
+
+
+class ScaleTest(NamedTuple):
+    """A network before and after its hidden weights were multiplied.
+
+    Attributes
+    ----------
+    factors : ndarray of shape (F,)
+        What the weights of all hidden layers were multiplied by.
+    loss : ndarray of shape (F,)
+        Loss afterwards.
+    gradient_norm : ndarray of shape (F,)
+        Length of the gradient with respect to the hidden weights.
+    gradient_error : ndarray of shape (F,)
+        ``||factor * g(factor * W) - g(W)|| / ||g(W)||``: 0 if the gradient
+        shrinks as the weights grow.
+    """
+
+    factors: np.ndarray
+    loss: np.ndarray
+    gradient_norm: np.ndarray
+    gradient_error: np.ndarray
+
+
+def scale_test(seed=0, *, factors=(0.1, 1.0, 10.0), norm="batch", eps=0.0):
+    """Multiply all hidden weights by a factor, and look at the loss.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Of the split and the weights.
+    factors : sequence of float, default 0.1, 1, 10
+        Above 0.
+    norm : {None, "batch", "layer", "rms"}, default "batch"
+        Norm of a 64-64-64-10 ReLU network without hidden biases.
+    eps : float, default 0
+        Of the norm; above 0 the invariance is not exact.
+
+    Returns
+    -------
+    ScaleTest
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
+    Notes
+    -----
+    ``L(a * w) = L(w)`` for every a > 0, so ``grad L(a * w) = grad L(w) / a``.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy (2015), arXiv:1502.03167, section 3.3; T. van
+    Laarhoven (2017), arXiv:1706.05350.
+
+    Examples
+    --------
+    >>> found = scale_test(0, factors=(1.0, 10.0))
+    >>> bool(abs(found.loss[1] - found.loss[0]) < 1e-12)
+    True
+    >>> round(float(found.gradient_norm[0] / found.gradient_norm[1]), 6)
+    10.0
+    """
+    factors = [number("factors", factor, positive=True) for factor in factors]
+    net, x, labels = _probe_network(seed, norm, eps)
+    start = net.params.copy()
+    weights = np.zeros(start.size, dtype=bool)
+    for part in hidden_weights(net):
+        weights[part] = True
+    loss_and_gradient(net, x, labels)
+    reference = net.grads[weights].copy()
+    rows = []
+    for factor in factors:
+        net.params[...] = np.where(weights, factor * start, start)
+        loss = loss_and_gradient(net, x, labels)
+        gradient = net.grads[weights]
+        error = np.linalg.norm(factor * gradient - reference)
+        rows.append((loss, _length(gradient), error / _length(reference)))
+    return ScaleTest(np.array(factors), *np.array(rows).T)
+
+
+class Orthogonality(NamedTuple):
+    """Angles between hidden weights and their gradients, as cosines.
+
+    Attributes
+    ----------
+    per_unit : float
+        Largest ``|cos|`` between the weights into one unit and their gradient.
+    per_matrix : float
+        Largest ``|cos|`` between a whole weight matrix and its gradient.
+    along_ones : float
+        Largest part of a gradient, ``|g . 1| / (|g| |1|)``, along the change
+        that adds the same to the weights into all units.
+    """
+
+    per_unit: float
+    per_matrix: float
+    along_ones: float
+
+
+def orthogonality(seed=0, *, norm="batch", eps=0.0):
+    """Measure which changes of the hidden weights the gradient never asks for.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Of the split and the weights.
+    norm : {None, "batch", "layer", "rms"}, default "batch"
+        Norm of a 64-64-64-10 ReLU network without hidden biases.
+    eps : float, default 0
+        Of the norm; above 0 the angles are not exactly right.
+
+    Returns
+    -------
+    Orthogonality
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+
+    Notes
+    -----
+    What leaves the loss unchanged, the gradient has no part of. Batch norm: the
+    scale of the weights into each unit. Layer norm and RMS norm: only the scale
+    of the whole matrix. Layer norm also: the same vector added to the weights
+    into every unit.
+
+    References
+    ----------
+    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981, section 2 (orthogonal);
+    J. Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, table 1.
+
+    Examples
+    --------
+    >>> bool(orthogonality(norm="batch").per_unit < 1e-12)
+    True
+    >>> found = orthogonality(norm="layer")
+    >>> bool(found.per_unit > 0.01), bool(found.per_matrix < 1e-12)
+    (True, True)
+    """
+    net, x, labels = _probe_network(seed, norm, eps)
+    loss_and_gradient(net, x, labels)
+    unit, matrix, ones = [], [], []
+    for layer in net.layers[:-1]:
+        if "weight" in layer.params:
+            w, g = layer.params["weight"], layer.grads["weight"]
+            unit.append(_cosines(w, g).max())
+            matrix.append(_cosines(w.reshape(-1, 1), g.reshape(-1, 1)).max())
+            part = abs(g.sum(axis=1)) / np.sqrt(g.shape[1])
+            ones.append(_length(part) / _length(g))
+    return Orthogonality(float(max(unit)), float(max(matrix)), float(max(ones)))
+
+
+def bare_network(seed, norm, eps):
+    """Build the network of these experiments, without biases that would scale too.
+
+    Parameters
+    ----------
+    seed : int
+        Of the split and the weights.
+    norm : {None, "batch", "layer", "rms"}
+        Norm of the pre-activations.
+    eps : float
+        Of the norm.
+
+    Returns
+    -------
+    net : Network
+        64-64-64-10, ReLU, He, in the mode "probe".
+    digits : Digits
+        Standardized.
+    rng : numpy.random.Generator
+        To go on with.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown or a number out of range.
+    """
+    rng = np.random.default_rng(integer("seed", seed, minimum=0))
+    choice("norm", norm, NORMS)
+    digits = digits_split(rng, standardized=True)
+    net = mlp(SIZES, norm=norm, eps=eps, bias=False, rng=rng)
+    return net.set_mode("probe"), digits, rng
+
+
+def _probe_network(seed, norm, eps, n=256):
+    """Return a network and a batch of digits to look at its gradient with."""
+    net, digits, _ = bare_network(seed, norm, eps)
+    return net, digits.x_train[:n], digits.y_train[:n]
+
+
+def _length(array):
+    return np.sqrt((array * array).sum())
+
+
+def _cosines(w, g):
+    """Return |cos| between the columns of two matrices; 0 for a zero gradient."""
+    lengths = np.sqrt((w * w).sum(axis=0) * (g * g).sum(axis=0))
+    dots = abs((w * g).sum(axis=0))
+    return np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)

@@ -1,0 +1,210 @@
+"""Weight decay before a norm: it sets the length of the weights, not their use."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from normlib._arguments import choice, generator, integer, number
+from normlib.datasets import digits_split
+from normlib.gradients.scale_invariance import hidden_weights
+from normlib.nets.minibatches import minibatches
+from normlib.nets.network import mlp
+from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
+
+__all__ = ["Equilibrium", "weight_decay_equilibrium", "weight_decay_steps"]
+
+NORMS = ("batch", "layer", "rms", "group:8")
+
+
+class DecayRecord(NamedTuple):
+    """One step of training with weight decay.
+
+    Attributes
+    ----------
+    step : int
+        Number of updates made.
+    norm : float
+        ``||W||`` of the first hidden layer after the update.
+    scaled_gradient : float
+        ``||W|| * ||g||``, the gradient on the sphere of length 1.
+    angle : float
+        Angle by which the update turned W, in radians.
+    """
+
+    step: int
+    norm: float
+    scaled_gradient: float
+    angle: float
+
+
+class Equilibrium(NamedTuple):
+    """Length and turning of hidden weights under weight decay.
+
+    Attributes
+    ----------
+    norms : ndarray of shape (S,)
+        ``||W||`` of the first hidden layer after each step.
+    norm, predicted_norm : float
+        Mean of ``||W||`` over the second half of the run, and
+        ``(lr / (2 wd) * mean(||W||**2 ||g||**2)) ** (1 / 4)``.
+    angle, predicted_angle : float
+        Mean angle of an update over the second half in radians, and
+        ``sqrt(2 lr wd)``.
+    effective_rate : float
+        Mean of ``lr / ||W||**2`` over the second half.
+    """
+
+    norms: np.ndarray
+    norm: float
+    predicted_norm: float
+    angle: float
+    predicted_angle: float
+    effective_rate: float
+
+
+def weight_decay_equilibrium(seed=0, *, lr=0.2, weight_decay=0.01, **settings):
+    """Train until the growth by steps and the shrinking by decay balance.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Of the data, the weights and the order of the batches.
+    lr, weight_decay : float, default 0.2 and 0.01
+        Learning rate and lambda, both above 0.
+    **settings
+        As for `weight_decay_steps`.
+
+    Returns
+    -------
+    Equilibrium
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number out of range, or the run diverges: there is
+        no equilibrium then.
+
+    Examples
+    --------
+    >>> found = weight_decay_equilibrium(0, lr=0.4, weight_decay=0.04, steps=400)
+    >>> bool(abs(found.angle / found.predicted_angle - 1) < 0.1)
+    True
+    """
+    lr = number("lr", lr, positive=True)
+    weight_decay = number("weight_decay", weight_decay, positive=True)
+    records = list(
+        weight_decay_steps(seed, lr=lr, weight_decay=weight_decay, **settings)
+    )
+    half = len(records) // 2
+    norms, gradients, angles = np.array([record[1:] for record in records]).T
+    late = norms[half:]
+    predicted = (lr / (2 * weight_decay) * np.mean(gradients[half:] ** 2)) ** 0.25
+    return Equilibrium(
+        norms,
+        float(late.mean()),
+        float(predicted),
+        float(angles[half:].mean()),
+        float(np.sqrt(2 * lr * weight_decay)),
+        float((lr / late**2).mean()),
+    )
+
+
+def weight_decay_steps(
+    seed=0,
+    *,
+    lr=0.2,
+    weight_decay=0.01,
+    steps=2000,
+    start=1.0,
+    wrong_labels=0.4,
+    batch_size=32,
+    norm="batch",
+):
+    """Train a small network with weight decay on its hidden weights.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Of the data, the weights and the order of the batches.
+    lr, weight_decay : float, default 0.2 and 0.01
+        Learning rate and lambda: ``w -= lr * (g + lambda * w)``. Above 0.
+    steps : int, default 2000
+        Number of updates, at least 2. The equilibrium takes some multiples of
+        ``1 / (2 lr lambda)`` steps.
+    start : float, default 1
+        Factor on the initial hidden weights, above 0.
+    wrong_labels : float, default 0.4
+        Share of the labels replaced at random, 0 to 1. They keep the gradient
+        from vanishing; with right labels there is no equilibrium in reach.
+    batch_size : int, default 32
+        Images per step.
+    norm : {"batch", "layer", "rms", "group:8"}, default "batch"
+        Norm of a 64-32-32-10 ReLU network.
+
+    Yields
+    ------
+    DecayRecord
+        After each update.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number out of range, or the run diverges: the last
+        records before it are those of the steps made.
+
+    Notes
+    -----
+    A step makes ``||w||**2`` grow by ``lr**2 ||g||**2`` and decay takes
+    ``2 lr lambda ||w||**2`` away. With ``||g|| = c / ||w||`` the two balance at
+    ``||w||**4 = lr c**2 / (2 lambda)``; the angle of a step is then
+    ``lr ||g|| / ||w|| = sqrt(2 lr lambda)``.
+
+    References
+    ----------
+    T. van Laarhoven (2017), arXiv:1706.05350.
+    """
+    rng = generator(seed)
+    lr = number("lr", lr, positive=True)
+    weight_decay = number("weight_decay", weight_decay, positive=True)
+    start = number("start", start, positive=True)
+    steps = integer("steps", steps, minimum=2)
+    wrong_labels = number("wrong_labels", wrong_labels)
+    if not 0 <= wrong_labels <= 1:
+        raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
+    choice("norm", norm, NORMS)
+    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    labels = digits.y_train.copy()
+    wrong = rng.random(len(labels)) < wrong_labels
+    labels[wrong] = rng.integers(0, 10, wrong.sum())
+    net = mlp([64, 32, 32, 10], norm=norm, bias=False, rng=rng, dtype=np.float32)
+    decay = np.zeros_like(net.params)
+    for part in hidden_weights(net):
+        net.params[part] *= start
+        decay[part] = weight_decay
+    batches = minibatches(len(labels), batch_size, rng)
+    return _train(
+        net.set_mode("probe"), digits.x_train, labels, batches, lr, decay, steps
+    )
+
+
+def _train(net, x, labels, batches, lr, decay, steps):
+    part = hidden_weights(net)[0]
+    after = net.params[part].astype(np.float64)
+    for step in range(1, steps + 1):
+        before = after
+        batch = next(batches)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = loss_and_gradient(net, x[batch], labels[batch])
+            sgd_step(net, lr, decay)
+        after, g = net.params[part].astype(np.float64), net.grads[part]
+        size, old = np.sqrt(after @ after), np.sqrt(before @ before)
+        if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
+            raise ValueError(
+                f"no equilibrium, the run diverged at step {step}: the loss is "
+                f"{loss:.3g}, the length of the weights {size:.3g}; try a smaller lr "
+                "or weight_decay"
+            )
+        turn = after / size - before / old
+        chord = np.sqrt(turn @ turn)  # exact also for small angles
+        angle = 2 * np.arcsin(min(chord / 2, 1.0))
+        yield DecayRecord(step, size, old * np.sqrt(g @ g), angle)

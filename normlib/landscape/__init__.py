@@ -1,0 +1,1 @@
+"""Notebook 09: the loss around a network and along its gradient."""

@@ -1,0 +1,1 @@
+"""What a notebook says and asks: one module a notebook."""

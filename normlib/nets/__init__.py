@@ -1,0 +1,1 @@
+"""Small networks in numpy: layers, norm layers, losses, training, watching."""
