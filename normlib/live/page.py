@@ -1,0 +1,35 @@
+"""Show a widget so that its page is readable without a kernel too.
+
+A cell gets two outputs: plain HTML that stays in the saved notebook, and the live
+widget. Where the widget lives, a style rule hides the HTML; where its kernel is
+gone, the rule hides the page's error message instead.
+"""
+
+from IPython.display import display
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+LIVE = "normlib-live"
+
+STYLE = f"""<style>
+.jp-OutputArea:has(.{LIVE}) .normlib-static {{ display: none; }}
+.jp-OutputArea:has(.normlib-static) .jupyter-widgets:not(:has(*)) {{ display: none; }}
+</style>"""
+
+
+def show(widget, static, text):
+    """Display `widget`, and `static` in its place where no kernel runs.
+
+    Parameters
+    ----------
+    widget : ipywidgets.DOMWidget
+        What the reader uses.
+    static : str
+        HTML for GitHub, exported pages and saved notebooks.
+    text : str
+        The same in words; nbval compares it.
+    """
+    widget.add_class(LIVE)
+    page = f'{STYLE}<div class="normlib-static">{static}</div>'
+    display({"text/html": page, "text/plain": text}, raw=True)
+    view = widget._repr_mimebundle_()
+    display({VIEW: view[VIEW]}, raw=True)
