@@ -4,11 +4,101 @@ A check prints one line: "Not attempted yet", what differs and where to look, or
 "Correct". It never raises for what the reader wrote.
 """
 
+import copy
+from functools import partial
+
 import numpy as np
 
 
 class NotYet(Exception):
     """The reader's function is not there yet; the message says what to do."""
+
+
+def verdict(check):
+    """Run `check`, a function without arguments; return its verdict and if it holds."""
+    try:
+        return f"Correct: {check()}", True
+    except NotYet as reason:
+        return f"Not yet: {reason}", False
+
+
+def same(function, solution, inputs, mistakes, right, tolerance=1e-6):
+    """Return `right` if `function` and `solution` agree on all `inputs`.
+
+    Parameters
+    ----------
+    function, solution : callable
+        The reader's and ours.
+    inputs : sequence of tuple
+        Arguments for each trial; both functions get copies of their own.
+    mistakes : dict of str to callable
+        What to tell a reader whose function agrees with this one instead.
+    right : str
+        What the reader has shown.
+    tolerance : float
+        Largest difference, relative to the larger of 1 and the largest entry.
+
+    Raises
+    ------
+    NotYet
+        With the mistake by name, or the entry that differs most.
+    """
+    name = getattr(function, "__name__", "your function")
+    expected = [solution(*copy.deepcopy(arguments)) for arguments in inputs]
+    given = copy.deepcopy(inputs)
+    results = [call(function, *arguments) for arguments in given]
+    if not all(map(partial(_agree, tolerance=tolerance), results, expected)):
+        for hint, wrong in mistakes.items():
+            others = [wrong(*copy.deepcopy(arguments)) for arguments in inputs]
+            if all(map(partial(_agree, tolerance=tolerance), results, others)):
+                raise NotYet(hint)
+        for result, right_one in zip(results, expected, strict=True):
+            _compare_parts(name, result, right_one, tolerance)
+    changed = not all(map(_equal, given, inputs))
+    if changed:
+        right += (
+            f" One thing: {name} changes its input in place, so its caller loses the "
+            "old numbers."
+        )
+    return right
+
+
+def _parts(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _equal(one, other):
+    arrays = [
+        (a, b) for a, b in zip(one, other, strict=True) if isinstance(a, np.ndarray)
+    ]
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
+
+
+def _agree(result, expected, tolerance):
+    came, wanted = _parts(result), _parts(expected)
+    if len(came) != len(wanted):
+        return False
+    try:
+        came = [np.asarray(part, dtype=float) for part in came]
+    except (TypeError, ValueError):
+        return False
+    return all(
+        c.shape == np.shape(w) and np.isfinite(c).all() and close(c, w, tolerance)
+        for c, w in zip(came, wanted, strict=True)
+    )
+
+
+def _compare_parts(name, result, expected, tolerance):
+    """Raise `NotYet` with what differs between the results of one trial, if any."""
+    came, wanted = _parts(result), _parts(expected)
+    if len(came) != len(wanted):
+        what = "one array" if len(wanted) == 1 else f"{len(wanted)} results"
+        cache = " Does it return the cache, too?" if len(wanted) == 1 else ""
+        raise NotYet(f"{name} returned {len(came)} results, expected {what}.{cache}")
+    for k, (part, want) in enumerate(zip(came, wanted, strict=True)):
+        what = name if len(wanted) == 1 else f"result {k} of {name}"
+        numbers = array(lambda part=part: part, shape=np.shape(want), name=what)
+        compare(f"{what}(...)", numbers, want, tolerance=tolerance)
 
 
 def report(check):
@@ -39,9 +129,9 @@ def call(function, *args, **kwargs):
     return result
 
 
-def array(function, *args, shape, **kwargs):
+def array(function, *args, shape, name="", **kwargs):
     """Call the reader's function, which has to return finite numbers of `shape`."""
-    name = getattr(function, "__name__", "your function")
+    name = name or getattr(function, "__name__", "your function")
     result = call(function, *args, **kwargs)
     try:
         result = np.asarray(result, dtype=float)

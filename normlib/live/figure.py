@@ -159,8 +159,17 @@ class LiveFigure:
         self.stop()
         self._update()
 
-    def show(self):
-        """Display the figure: its controls, its picture and its sentence."""
+    def show(self, below=(), static_below=""):
+        """Display the figure: its controls, its picture and its sentence.
+
+        Parameters
+        ----------
+        below : sequence of ipywidgets.Widget
+            Shown under the sentence.
+        static_below : str
+            HTML that says the same where no kernel runs.
+        """
+        self.widget.children = (*self.widget.children, *below)
         display(self)
 
     def save(self, path):

@@ -1,0 +1,335 @@
+"""What a notebook asks and says, as data, and what the reader answered.
+
+A module of `normlib.lessons` makes one `Lesson`; the cells of its notebook call it
+in one line each. Nothing that gives an answer away is sent to the page before the
+reader has committed.
+"""
+
+import hashlib
+import html
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from IPython.display import display
+
+from normlib.lessons.checks import same, verdict
+from normlib.live import page
+from normlib.live.asking import Choice, Help, Notices, rich, static_notices
+from normlib.live.style import lecture_mode
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prediction: for each option, what is right or wrong in it."""
+
+    text: str
+    options: dict[str, str]
+    right: str
+
+    def __post_init__(self):  # noqa: D105
+        if self.right not in self.options:
+            raise ValueError(
+                f"right must be one of {list(self.options)}, got {self.right!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A thing to notice in a figure, the settings that show it, and its check.
+
+    `check` takes the figure at those settings and says whether the text holds. With
+    `seeds`, it is run at that many values of the control "seed" which nobody chose,
+    and must hold in the `share` of them that the text speaks of.
+    """
+
+    text: str
+    settings: dict
+    check: Callable
+    seeds: int = 0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A live figure of the lesson.
+
+    `make` is called with the reader's functions, if the notebook passes some. In a
+    lecture nobody has written them: `solved` then names the exercises whose
+    solutions stand in.
+    """
+
+    make: Callable
+    notices: list[Notice] = field(default_factory=list)
+    solved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A function that the reader writes.
+
+    Parameters
+    ----------
+    solution : callable
+        Written as the reader would write it: its source is shown on request.
+    inputs : callable
+        Returns the list of argument tuples on which the results must agree.
+    right : str
+        What the reader has shown, once they do.
+    hints : tuple of str
+        From a first nudge to nearly all of it.
+    mistakes : dict of str to callable
+        A common mistake in words, and a function that makes it.
+    check : callable, optional
+        In place of comparing on `inputs`: takes the reader's function, returns what
+        it got right or raises `NotYet`.
+    """
+
+    solution: Callable
+    inputs: Callable | None = None
+    right: str = ""
+    hints: tuple[str, ...] = ()
+    mistakes: dict[str, Callable] = field(default_factory=dict)
+    check: Callable | None = None
+
+    def judge(self, function):
+        """Return what `function` got right, or raise `NotYet` with what is off."""
+        if self.check is not None:
+            return self.check(function)
+        return same(function, self.solution, self.inputs(), self.mistakes, self.right)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A claim that someone made; `test` computes whether it holds."""
+
+    claim: str
+    test: Callable
+    why: str
+
+
+@dataclass
+class Kept:
+    """What the reader did with one question, card or exercise."""
+
+    text: str
+    answer: str = ""
+    right: bool | None = None
+
+
+class Lesson:
+    """Everything that one notebook asks and says.
+
+    Parameters
+    ----------
+    number : str
+        That of the notebook, such as "02".
+    questions, figures, exercises, cards : dict
+        From the key that a cell names to a `Question`, `Shown`, `Exercise`, `Card`.
+    """
+
+    def __init__(self, number, questions, figures, exercises, cards):
+        self.number = number
+        self.questions, self.figures = questions, figures
+        self.exercises, self.cards = exercises, cards
+        self.kept = {}
+        for key, question in questions.items():
+            self.kept["prediction", key] = Kept(question.text)
+        for key in exercises:
+            self.kept["exercise", key] = Kept(key.replace("_", " "))
+        for key, card in cards.items():
+            self.kept["card", key] = Kept(card.claim)
+        self.open = {}  # what the page shows now: choices, figures, help, by key
+        self._last_question = None
+        self._waiting = {}
+        self._report = None
+
+    # ---- what the cells of a notebook call --------------------------------
+
+    def ask(self, key):
+        """Show a question; what holds, and why, comes after the reader committed."""
+        question = _find(self.questions, key, "question")
+
+        def reply(choice):
+            right, words = question.right, question.options[question.right]
+            if choice == right:
+                return right, f"**Right.** {words}"
+            return right, f"**No.** {question.options[choice]} **{right}**: {words}"
+
+        self._last_question = key
+        self._waiting[key] = []
+        self._choose("prediction", key, question.text, question.options, reply)
+
+    def judge(self, key):
+        """Show a claim to call true or false; code decides."""
+        card = _find(self.cards, key, "card")
+
+        def reply(choice):
+            holds = card.test()
+            if not isinstance(holds, bool | np.bool_):
+                raise TypeError(f"test must return True or False, got {holds!r}")
+            right = str(bool(holds))
+            word = "Right" if choice == right else "No"
+            return right, f"**{word}: computed just now, it is {right}.** {card.why}"
+
+        self._choose("card", key, card.claim, ["True", "False"], reply)
+
+    def figure(self, key, *functions):
+        """Show a live figure, with what to notice under it.
+
+        Parameters
+        ----------
+        key : str
+            Its name in the lesson.
+        *functions
+            The reader's own functions, for a figure that is driven by them.
+        """
+        shown = _find(self.figures, key, "figure")
+        if functions and lecture_mode():
+            functions = [self.exercises[name].solution for name in shown.solved]
+        figure = shown.make(*functions)
+        question, self._last_question = self._last_question, None
+        asked = question is not None and not lecture_mode()
+        below = []
+        if shown.notices:
+            covered = asked and not self.kept["prediction", question].answer
+            notices = Notices(shown.notices, figure, covered)
+            below.append(notices.widget)
+            if covered:
+                self._waiting[question].append(notices)
+        self.open[key] = figure
+        figure.show(
+            below=below,
+            static_below=static_notices(shown.notices, question is not None),
+        )
+
+    def check(self, key, *functions):
+        """Try what the reader wrote, say what is off, and offer help.
+
+        Parameters
+        ----------
+        key : str
+            The name of the exercise.
+        *functions
+            The reader's function.
+        """
+        exercise = _find(self.exercises, key, "exercise")
+        kept = self.kept["exercise", key]
+        if not lecture_mode():
+            words, right = verdict(lambda: exercise.judge(*functions))
+            print(words)
+            if kept.answer != "solution shown":
+                kept.answer = "written" if right else "tried"
+            kept.right = right or bool(kept.right)
+            self._update_report()
+
+        def solve():
+            printed, _ = verdict(lambda: exercise.judge(exercise.solution))
+            return textwrap.dedent(inspect.getsource(exercise.solution)), printed
+
+        def shown():
+            if not kept.right:
+                kept.answer = "solution shown"
+                self._update_report()
+
+        offered = self.open[key] = Help(exercise.hints, solve, shown)
+        page.show(
+            offered.widget,
+            "<p><em>Hints and a solution: run all cells.</em></p>",
+            f"{len(exercise.hints)} hints and a solution on request",
+        )
+
+    def report(self):
+        """Show what the reader answered; it follows, and stays when saved."""
+        self._report = display(self._bundle(), raw=True, display_id=True)
+
+    # ---- what tests and other tools read ----------------------------------
+
+    def texts(self):
+        """Return every sentence that a reader meets, but for things to notice."""
+        texts = []
+        for question in self.questions.values():
+            texts += [question.text, *question.options, *question.options.values()]
+        for exercise in self.exercises.values():
+            texts += [exercise.right, *exercise.hints, *exercise.mistakes]
+        for card in self.cards.values():
+            texts += [card.claim, card.why]
+        return texts
+
+    def secrets(self):
+        """Return what no page may show before the reader has committed or asked."""
+        secrets = []
+        for question in self.questions.values():
+            secrets += question.options.values()
+        for exercise in self.exercises.values():
+            secrets += [*exercise.hints, exercise.right, *exercise.mistakes]
+            source = textwrap.dedent(inspect.getsource(exercise.solution))
+            secrets.append(source.split("\n", 1)[1].strip())
+        secrets += [card.why for card in self.cards.values()]
+        return [secret for secret in secrets if secret]
+
+    # ---- behind them ------------------------------------------------------
+
+    def _choose(self, kind, key, text, options, reply):
+        kept = self.kept[kind, key]
+
+        def commit(choice, right):
+            if not kept.answer:  # the first answer counts
+                kept.answer, kept.right = choice, right
+            for notices in self._waiting.get(key, ()) if kind == "prediction" else ():
+                notices.uncover()
+            self._update_report()
+
+        choice = Choice(text, options, reply, commit)
+        words = f"{text} [{' / '.join(choice.options)}]"
+        self.open[key] = choice
+        page.show(choice.widget, choice.static(), words)
+
+    def _update_report(self):
+        if self._report is not None:
+            self._report.update(self._bundle(), raw=True)
+
+    def _bundle(self):
+        lines, rows = [], []
+        for kind, plural in (
+            ("prediction", "predictions"),
+            ("exercise", "exercises"),
+            ("card", "true or false"),
+        ):
+            mine = [kept for (what, _), kept in self.kept.items() if what == kind]
+            if not mine:
+                continue
+            right = sum(bool(kept.right) for kept in mine)
+            done = sum(bool(kept.answer) for kept in mine)
+            lines.append(f"{plural}: {right} right, {done} of {len(mine)} answered")
+            rows.append(f'<tr><th colspan="3">{html.escape(lines[-1])}</th></tr>')
+            for kept in mine:
+                mark = "" if not kept.answer else "right" if kept.right else "not right"
+                cells = kept.text, kept.answer or "open", mark
+                rows.append(
+                    f"<tr>{''.join(f'<td>{rich(cell)}</td>' for cell in cells)}</tr>"
+                )
+        title = f"Report of notebook {self.number}"
+        return {
+            "text/plain": "\n".join([title, *lines]),
+            "text/html": f'<table class="normlib-report"><caption>{title}</caption>'
+            f"{''.join(rows)}</table>",
+        }
+
+
+def fresh(text, n, stop):
+    """Return `n` different whole numbers below `stop`, fixed by `text` alone.
+
+    Seeds for a claim that nobody chose: they change with its words.
+    """
+    digest = hashlib.sha256(text.encode()).digest()
+    rng = np.random.default_rng(list(digest))
+    return [int(seed) for seed in rng.choice(stop, size=n, replace=False)]
+
+
+def _find(known, key, kind):
+    if key not in known:
+        raise ValueError(f"no {kind} {key!r} in this lesson; it has {list(known)}")
+    return known[key]

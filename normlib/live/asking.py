@@ -1,0 +1,183 @@
+"""A choice that the reader commits to, and help that comes when asked for."""
+
+import html
+import re
+
+import ipywidgets as widgets
+
+COMMIT = "Commit to an answer: it stays, and then you see."
+RUN = "<p><em>Run all cells to answer.</em></p>"
+
+
+def rich(text):
+    """Return `text` as HTML: `code`, **bold** and *stressed* words are marked up."""
+    text = html.escape(text)
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    text = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)
+    return re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*", r"<em>\1</em>", text)
+
+
+def says(text, role=""):
+    """Return a widget that shows one paragraph."""
+    return widgets.HTML(_paragraph(text, role))
+
+
+def _paragraph(text, role=""):
+    return f"<p{role and f' role={role!r}'}>{rich(text)}</p>"
+
+
+def button(words):
+    """Return a button as wide as its words, which wrap where the page is narrow."""
+    made = widgets.Button(description=words, tooltip=words)
+    made.layout.width = "auto"
+    return made
+
+
+class Choice:
+    """A question with answers, of which the reader commits to one.
+
+    Parameters
+    ----------
+    text : str
+        The question.
+    options : sequence of str
+        The answers, as they stand on the buttons.
+    reply : callable
+        From the chosen option to (the option that is right, what to say of it).
+        It is asked only once the reader has committed.
+    on_commit : callable
+        Told the chosen option and whether it is right.
+    """
+
+    def __init__(self, text, options, reply, on_commit):
+        self.text, self.options = text, list(options)
+        self.choice = None
+        self._reply, self._on_commit = reply, on_commit
+        self.buttons = [button(option) for option in self.options]
+        for made in self.buttons:
+            made.on_click(lambda pressed: self.commit(pressed.description))
+        row = widgets.HBox(self.buttons)
+        row.add_class("normlib-options")
+        self.answer = says(COMMIT, "status")
+        self.widget = widgets.VBox([says(f"**{text}**"), row, self.answer])
+        self.widget.add_class("normlib-question")
+
+    def commit(self, choice):
+        """Fix the reader's answer, then show what holds, and why."""
+        if choice not in self.options:
+            raise ValueError(f"choice must be one of {self.options}, got {choice!r}")
+        if self.choice is not None:
+            return
+        right, words = self._reply(choice)
+        self.choice = choice
+        for made in self.buttons:
+            made.disabled = True
+            if made.description == right:
+                made.button_style, made.icon = "success", "check"
+            elif made.description == choice:
+                made.button_style, made.icon = "warning", "times"
+        self.answer.value = _paragraph(words, "status")
+        self._on_commit(choice, choice == right)
+
+    def static(self):
+        """Return the question as HTML, without its answer."""
+        options = "".join(f"<li>{rich(option)}</li>" for option in self.options)
+        return f"<p><b>{rich(self.text)}</b></p><ul>{options}</ul>{RUN}"
+
+
+class Help:
+    """Buttons that uncover a hint, then another, then the solution and its output.
+
+    Parameters
+    ----------
+    hints : sequence of str
+        From a first nudge to nearly all of it.
+    solve : callable
+        Returns (source of the solution, what it prints); asked for when pressed.
+    on_solution : callable
+        Told, without arguments, that the solution was shown.
+    """
+
+    def __init__(self, hints, solve, on_solution):
+        self._hints, self._solve, self._on_solution = list(hints), solve, on_solution
+        self.hint, self.solution = button("Hint"), button("Show a solution")
+        self.hint.on_click(self._next_hint)
+        self.solution.on_click(self._show)
+        self.hint.disabled = not self._hints
+        self._shown = widgets.VBox([])
+        row = widgets.HBox([self.hint, self.solution])
+        self.widget = widgets.VBox([row, self._shown])
+        self.widget.add_class("normlib-help")
+
+    def _next_hint(self, _):
+        if not self._hints:
+            return
+        self._add(says(self._hints.pop(0), "status"))
+        self.hint.description = "Another hint"
+        self.hint.disabled = not self._hints
+
+    def _show(self, _):
+        if self.solution.disabled:
+            return
+        self.solution.disabled = True
+        source, printed = self._solve()
+        code = f"<pre>{html.escape(source)}</pre>"
+        self._add(widgets.HTML(code), says(printed, "status"))
+        self._on_solution()
+
+    def _add(self, *shown):
+        self._shown.children = (*self._shown.children, *shown)
+
+
+class Notices:
+    """Things to notice under a figure: press one, and the figure goes there.
+
+    Parameters
+    ----------
+    notices : sequence
+        Each with `text` and `settings`.
+    figure : LiveFigure
+        Goes back to its opening setting, with the settings of the notice on top.
+    covered : bool
+        Whether they wait until the reader has committed to the question before.
+    """
+
+    def __init__(self, notices, figure, covered):
+        opening = figure.values
+        self.buttons = []
+        for notice in notices:
+            made = button("Show")
+            made.tooltip = f"Show: {notice.text}"
+            made.on_click(
+                lambda _, settings=opening | notice.settings: figure.set(**settings)
+            )
+            self.buttons.append(made)
+        rows = [
+            widgets.HBox([made, says(notice.text)])
+            for made, notice in zip(self.buttons, notices, strict=True)
+        ]
+        self._rows = [says("**What to notice**"), *rows]
+        self.reveal = button("Show them now")
+        self.reveal.on_click(lambda _: self.uncover())
+        self.widget = widgets.VBox([])
+        self.widget.add_class("normlib-notices")
+        if covered:
+            wait = says("What to notice stands here once you have answered above.")
+            self.widget.children = [widgets.HBox([wait, self.reveal])]
+        else:
+            self.uncover()
+
+    def uncover(self):
+        """Show the list."""
+        self.widget.children = self._rows
+
+
+def static_notices(notices, covered):
+    """Return things to notice as HTML; folded if a question comes before them."""
+    items = "".join(f"<li>{rich(notice.text)}</li>" for notice in notices)
+    if not items:
+        return ""
+    words = "What to notice"
+    if covered:
+        return f"<details><summary>{words}</summary><ul>{items}</ul></details>"
+    return f"<p><b>{words}</b></p><ul>{items}</ul>"

@@ -1,0 +1,244 @@
+"""Every lesson holds what it says: notices, mistakes, solutions, cards, secrets."""
+
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from normlib.lessons import lessons
+from normlib.lessons.checks import NotYet
+from normlib.lessons.lesson import fresh
+from normlib.live.asking import static_notices
+
+LESSONS = lessons()
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTICES = [
+    pytest.param(shown, notice, id=f"{number}-{key}-{k}")
+    for number, lesson in LESSONS.items()
+    for key, shown in lesson.figures.items()
+    for k, notice in enumerate(shown.notices)
+]
+EXERCISES = [
+    pytest.param(exercise, id=f"{number}-{key}")
+    for number, lesson in LESSONS.items()
+    for key, exercise in lesson.exercises.items()
+]
+each = pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+
+
+def notebook_of(lesson):
+    (path,) = FOLDER.glob(f"{lesson.number}_*.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+def sources(lesson):
+    return "\n".join(
+        c.source for c in notebook_of(lesson).cells if c.cell_type == "code"
+    )
+
+
+@pytest.mark.parametrize(("shown", "notice"), NOTICES)
+def test_what_there_is_to_notice_is_there(shown, notice):
+    figure = shown.make()
+    at = figure.values | notice.settings
+    figure.set(**at)
+    assert not figure.sentence.startswith(("Not changed", "Not drawn")), figure.sentence
+    for name, value in notice.settings.items():
+        assert figure.values[name] == value
+    if not notice.seeds:
+        assert bool(notice.check(figure)), figure.sentence
+        return
+    stop = figure.controls["seed"].max + 1
+    held = []
+    for seed in fresh(notice.text, notice.seeds, stop):
+        figure.set(**at | {"seed": seed})
+        held.append(bool(notice.check(figure)))
+    assert np.mean(held) >= notice.share, held
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_a_solution_is_right_and_each_mistake_is_called_by_its_name(exercise):
+    assert exercise.judge(exercise.solution)
+    for words, wrong in exercise.mistakes.items():
+        with pytest.raises(NotYet) as told:
+            exercise.judge(wrong)
+        assert str(told.value) == words
+    for stub in (lambda *args: ..., lambda *args: None, lambda *args: 1 / 0):
+        with pytest.raises(NotYet):
+            exercise.judge(stub)
+    assert len(exercise.hints) == 2
+    assert inspect.getsource(exercise.solution).lstrip().startswith("def ")
+
+
+@each
+def test_every_option_has_a_reason(lesson):
+    for question in lesson.questions.values():
+        reasons = list(question.options.values())
+        assert all(reasons) and len(set(reasons)) == len(reasons)
+
+
+@each
+def test_a_card_is_decided_by_code(lesson):
+    for card in lesson.cards.values():
+        assert isinstance(card.test(), bool | np.bool_), card.claim
+
+
+@each
+def test_the_notebook_uses_all_of_its_lesson(lesson):
+    said = sources(lesson)
+    for verb, keys in (
+        ("ask", lesson.questions),
+        ("figure", lesson.figures),
+        ("check", lesson.exercises),
+        ("judge", lesson.cards),
+    ):
+        used = re.findall(rf'lesson\.{verb}\("(\w+)"', said)
+        assert sorted(used) == sorted(keys), verb
+    assert said.count("lesson.report()") == 1
+
+
+@each
+def test_nothing_that_is_saved_gives_an_answer_away(lesson):
+    """Neither source nor output shows a reason, a hint or a solution."""
+    page = nbformat.writes(notebook_of(lesson))
+    page = re.sub(r"\\n|\s+", " ", page)
+    for secret in lesson.secrets():
+        words = re.sub(r"\s+", " ", secret).replace('"', '\\"')
+        assert words not in page, secret
+    assert "answer=" not in page
+    assert "because=" not in page
+
+
+class Page:
+    """Stands in for the page: keeps what a lesson displays."""
+
+    def __init__(self, monkeypatch):
+        self.shown = []
+        monkeypatch.setattr(
+            "normlib.live.page.display", lambda data, raw: self.shown.append(data)
+        )
+
+    def text(self):
+        return "\n".join(str(data.get("text/html", "")) for data in self.shown)
+
+
+@pytest.fixture
+def page(monkeypatch):
+    return Page(monkeypatch)
+
+
+def fresh_lesson():
+    return LESSONS["02"].__class__(
+        "02",
+        LESSONS["02"].questions,
+        LESSONS["02"].figures,
+        LESSONS["02"].exercises,
+        LESSONS["02"].cards,
+    )
+
+
+def words_of(widget):
+    """Return all text of a widget and the widgets in it."""
+    texts = [getattr(widget, "value", ""), getattr(widget, "description", "")]
+    texts += [words_of(child) for child in getattr(widget, "children", ())]
+    return " ".join(map(str, texts))
+
+
+def test_the_reason_comes_after_the_answer_and_the_first_answer_is_kept(page):
+    lesson = fresh_lesson()
+    lesson.ask("add_16")
+    choice = lesson.open["add_16"]
+    assert not any(
+        reason[:20] in words_of(choice.widget) + page.text()
+        for reason in lesson.questions["add_16"].options.values()
+    )
+    choice.buttons[1].click()
+    assert "A row is one sample" in choice.answer.value
+    assert "<b>its column</b>" in choice.answer.value
+    choice.buttons[2].click()
+    lesson.ask("add_16")
+    lesson.open["add_16"].buttons[2].click()
+    kept = lesson.kept["prediction", "add_16"]
+    assert (kept.answer, kept.right) == ("its row", False)
+
+
+def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):
+    lesson = fresh_lesson()
+    lesson.ask("add_16")
+    lesson.figure("table")
+    figure = lesson.open["table"]
+    assert "form a row" not in words_of(figure.widget)
+    folded = static_notices(lesson.figures["table"].notices, covered=True)
+    assert "form a row" in folded[folded.index("<details>") :]
+    lesson.open["add_16"].commit("all")
+    assert "form a row" in words_of(figure.widget)
+    notices = figure.widget.children[-1]
+    figure.set(norm="rms", sample=4)
+    notices.children[1].children[0].click()
+    assert figure.values["norm"] == "layer"
+    assert figure.values["sample"] == 2  # the opening value
+
+
+def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, capsys):
+    lesson = fresh_lesson()
+    lesson.check("layer_norm", lambda x: ...)
+    assert capsys.readouterr().out.startswith("Not yet: <lambda> is not attempted")
+    offered = lesson.open["layer_norm"]
+    assert "batch_norm" not in words_of(offered.widget) + page.text()
+    offered.hint.click()
+    assert "turns rows into columns" in words_of(offered.widget)
+    assert "transpose back" not in words_of(offered.widget)
+    offered.hint.click()
+    assert "transpose back" in words_of(offered.widget)
+    assert offered.hint.disabled
+    assert "Correct" not in words_of(offered.widget)
+    offered.solution.click()
+    assert "batch_norm(x.T)" in words_of(offered.widget)
+    assert "Correct: each row" in words_of(offered.widget)
+    assert lesson.kept["exercise", "layer_norm"].answer == "solution shown"
+
+
+def test_an_unknown_key_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match="no question 'x' in this lesson; it has"):
+        fresh_lesson().ask("x")
+
+
+def test_the_report_counts_what_was_answered(page, monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, data, raw):
+            shown.append(data)
+
+    def display(data, raw, display_id):
+        shown.append(data)
+        return Handle()
+
+    monkeypatch.setattr("normlib.lessons.lesson.display", display)
+    lesson = fresh_lesson()
+    lesson.report()
+    assert "predictions: 0 right, 0 of 3 answered" in shown[-1]["text/plain"]
+    lesson.ask("groups")
+    lesson.open["groups"].commit("instance norm")
+    lesson.judge("alone")
+    lesson.open["alone"].commit("False")
+    lesson.check("layer_norm", lesson.exercises["layer_norm"].solution)
+    said = shown[-1]["text/plain"]
+    assert "predictions: 1 right, 1 of 3 answered" in said
+    assert "true or false: 0 right, 1 of 4 answered" in said
+    assert "exercises: 1 right, 1 of 2 answered" in said
+    assert "<td>not right</td>" in shown[-1]["text/html"]
+
+
+def test_in_a_lecture_the_solution_drives_the_figure(page, monkeypatch, capsys):
+    monkeypatch.setattr("normlib.lessons.lesson.lecture_mode", lambda: True)
+    lesson = fresh_lesson()
+    lesson.figure("my_table", lambda x: ...)
+    assert "5 of 30 results depend on it" in lesson.open["my_table"].sentence
+    lesson.check("layer_norm", lambda x: ...)
+    said = capsys.readouterr().out
+    assert "Not yet" not in said
+    assert "Correct" not in said
