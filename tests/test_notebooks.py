@@ -155,21 +155,20 @@ def test_tidy_renumbers_and_drops_what_changes_from_run_to_run():
     assert "version" not in notebook.metadata["language_info"]
 
 
-def map_rows(text):
-    """Return the (number, minutes) of every row of a map of the notebooks."""
-    rows = re.findall(r"^\| \[?(\d\d)\b[^|]*\|[^|]*\| (\d+) \|", text, re.M)
-    return {number: int(minutes) for number, minutes in rows}
+def test_the_maps_say_what_the_notebooks_say_of_themselves():
+    for old, new in tool.maps():
+        assert old == new, "run: make notebooks"
 
 
-def test_the_maps_name_every_notebook_and_its_minutes():
-    """README and notebook 00 agree with what each notebook says of itself."""
-    said = {}
-    for path in PATHS:
-        opening = "\n".join(cell.source for cell in read(path).cells[:3])
-        said[path.name[:2]] = int(re.search(r"\*(\d+) minutes", opening).group(1))
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert map_rows(readme) == said
-    assert all(path.name in readme for path in PATHS)
-    start = "\n".join(cell.source for cell in read(PATHS[0]).cells)
-    del said["00"]
-    assert map_rows(start) == said
+def test_a_map_is_written_from_the_first_cells(tmp_path):
+    path = tmp_path / "77_new.ipynb"
+    cell = nbformat.v4.new_markdown_cell("# Why?\n\n*12 minutes. You need: time.*")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    new = tool.map_of([path], link="at/")
+    assert "| [77](at/77_new.ipynb) | Why? | 12 |" in new
+    text = f"before\n{tool.MAP_STARTS}\nold\n{tool.MAP_ENDS}\nafter\n"
+    assert tool.with_map(text, new) == f"before\n{new}\nafter\n"
+    cell.source = "# Why?"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    with pytest.raises(SystemExit, match="77_new.ipynb must open with"):
+        tool.map_of([path])

@@ -1,5 +1,7 @@
 """Run the notebooks and save them in one tidy form, so that a diff shows what changed.
 
+The maps in README.md and in notebook 00 are written from the notebooks' first cells.
+
 Usage::
 
     python tools/notebooks.py                 # run and tidy all of notebooks/
@@ -8,14 +10,20 @@ Usage::
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 CELL_SECONDS = 120
+
+# A map stands between these two lines, in README.md and in a cell of notebook 00.
+MAP_STARTS = "<!-- map: written by make notebooks -->"
+MAP_ENDS = "<!-- end of map -->"
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
 METADATA = {
@@ -62,6 +70,72 @@ def run(notebook, folder):
     client.execute()
 
 
+def headline(path):
+    """Return the title of a notebook and its minutes, as its first cells say."""
+    cells = nbformat.read(path, as_version=4).cells[:3]
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    title = re.search(r"^# (.+)$", text, re.M)
+    minutes = re.search(r"^\*(\d+) minutes", text, re.M)
+    if title is None or minutes is None:
+        sys.exit(f'{path.name} must open with "# <title>" and "*<n> minutes. ...*"')
+    return title.group(1), int(minutes.group(1))
+
+
+def map_of(paths, link=""):
+    """Return the table of the notebooks; with `link`, a folder, each is a link."""
+    rows = ["| notebook | question | minutes |", "|---|---|---|"]
+    for path in paths:
+        number = path.name[:2]
+        name = f"[{number}]({link}{path.name})" if link else number
+        title, minutes = headline(path)
+        rows.append(f"| {name} | {title} | {minutes} |")
+    return "\n".join([MAP_STARTS, "", *rows, "", MAP_ENDS])
+
+
+def with_map(text, new):
+    """Return `text` with the map `new` in place of the one that it holds."""
+    if text.count(MAP_STARTS) != 1 or text.count(MAP_ENDS) != 1:
+        sys.exit(f"one map must stand between {MAP_STARTS} and {MAP_ENDS}")
+    before, rest = text.split(MAP_STARTS)
+    return before + new + rest.split(MAP_ENDS)[1]
+
+
+def maps():
+    """Return the text of README.md and of notebook 00's map cell, old and new."""
+    start, *others = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    notebook = nbformat.read(start, as_version=4)
+    (cell,) = (c for c in notebook.cells if MAP_STARTS in c.source)
+    new_readme = with_map(readme, map_of([start, *others], link="notebooks/"))
+    new_cell = with_map(cell.source, map_of(others))
+    return (readme, new_readme), (cell.source, new_cell)
+
+
+def write_maps():
+    """Write the maps in README.md and in notebook 00."""
+    (readme, new_readme), (cell, new_cell) = maps()
+    if new_readme != readme:
+        path = ROOT / "README.md"
+        path.write_text(new_readme, encoding="utf-8", newline="\n")
+        print("README.md: new map")
+    if new_cell != cell:
+        start = min(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+        notebook = nbformat.read(start, as_version=4)
+        for one in notebook.cells:
+            if one.source == cell:
+                one.source = new_cell
+        save(notebook, start)
+        print(f"{start.name}: new map")
+
+
+def save(notebook, path):
+    """Write a notebook in its tidy form and return its length."""
+    tidy(notebook)
+    text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
+    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    return len(text)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("start", nargs="?", default="", help="start of the name")
@@ -75,10 +149,9 @@ def main(argv=None):
         notebook = nbformat.read(path, as_version=4)
         if not options.only_tidy:
             run(notebook, path.parent)
-        tidy(notebook)
-        text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
-        path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-        print(f"{path.name}: {len(notebook.cells)} cells, {len(text) / 1000:.0f} kB")
+        length = save(notebook, path)
+        print(f"{path.name}: {len(notebook.cells)} cells, {length / 1000:.0f} kB")
+    write_maps()
 
 
 if __name__ == "__main__":
