@@ -14,12 +14,26 @@ class NotYet(Exception):
     """The reader's function is not there yet; the message says what to do."""
 
 
+class NotAttempted(NotYet):
+    """The reader has not written anything yet."""
+
+
 def verdict(check):
-    """Run `check`, a function without arguments; return its verdict and if it holds."""
+    """Run `check`, a function without arguments.
+
+    Returns
+    -------
+    words : str
+        The verdict.
+    state : {"written", "tried", ""}
+        Right, not right yet, or not attempted.
+    """
     try:
-        return f"Correct: {check()}", True
+        return f"Correct: {check()}", "written"
+    except NotAttempted as reason:
+        return f"Not yet: {reason}", ""
     except NotYet as reason:
-        return f"Not yet: {reason}", False
+        return f"Not yet: {reason}", "tried"
 
 
 def same(function, solution, inputs, mistakes, right, tolerance=1e-6):
@@ -123,7 +137,7 @@ def call(function, *args, **kwargs):
     except Exception as error:
         raise NotYet(f"{name} raised {type(error).__name__}: {error}") from error
     if result is ...:
-        raise NotYet(f"{name} is not attempted; replace the ... by your code.")
+        raise NotAttempted(f"{name} is not attempted; replace the ... by your code.")
     if result is None:
         raise NotYet(f"{name} returned None; does it end with return?")
     return result

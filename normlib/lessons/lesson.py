@@ -17,7 +17,7 @@ from IPython.display import display
 
 from normlib.lessons.checks import same, verdict
 from normlib.live import page
-from normlib.live.asking import Choice, Help, Notices, rich, static_notices
+from normlib.live.asking import LOOK, Choice, Help, Notices, rich, static_notices
 from normlib.live.style import lecture_mode
 
 
@@ -218,11 +218,11 @@ class Lesson:
         exercise = _find(self.exercises, key, "exercise")
         kept = self.kept["exercise", key]
         if not lecture_mode():
-            words, right = verdict(lambda: exercise.judge(*functions))
+            words, state = verdict(lambda: exercise.judge(*functions))
             print(words)
-            if kept.answer != "solution shown":
-                kept.answer = "written" if right else "tried"
-            kept.right = right or bool(kept.right)
+            if kept.answer != "solution shown" and not kept.right:
+                kept.answer = state or kept.answer
+                kept.right = state == "written"
             self._update_report()
 
         def solve():
@@ -315,7 +315,7 @@ class Lesson:
         return {
             "text/plain": "\n".join([title, *lines]),
             "text/html": f'<table class="normlib-report"><caption>{title}</caption>'
-            f"{''.join(rows)}</table>",
+            f"{''.join(rows)}</table>{LOOK}",
         }
 
 

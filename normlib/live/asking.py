@@ -8,6 +8,22 @@ import ipywidgets as widgets
 COMMIT = "Commit to an answer: it stays, and then you see."
 RUN = "<p><em>Run all cells to answer.</em></p>"
 
+LOOK = """<style>
+.normlib-question, .normlib-help, .normlib-notices { max-width: 90ch; }
+.normlib-question p, .normlib-help p, .normlib-notices p { margin: 2px 0; }
+.normlib-question .widget-html-content, .normlib-notices .widget-html-content,
+.normlib-help .widget-html-content { line-height: 1.4; white-space: normal; }
+.normlib-question .widget-html, .normlib-help .widget-html,
+.normlib-notices .widget-html { height: auto; }
+.normlib-options { flex-flow: row wrap; }
+.normlib-options .widget-button { height: auto; min-height: 28px; white-space: normal;
+  text-align: left; line-height: 1.3; padding: 4px 10px; }
+.normlib-options .widget-button:disabled { opacity: 0.85; }
+.normlib-notices .widget-hbox { align-items: baseline; }
+.normlib-notices .widget-button { flex: none; }
+.normlib-report th, .normlib-report td { text-align: left !important; }
+</style>"""
+
 
 def rich(text):
     """Return `text` as HTML: `code`, **bold** and *stressed* words are marked up."""
@@ -59,7 +75,8 @@ class Choice:
         row = widgets.HBox(self.buttons)
         row.add_class("normlib-options")
         self.answer = says(COMMIT, "status")
-        self.widget = widgets.VBox([says(f"**{text}**"), row, self.answer])
+        question = widgets.HTML(LOOK + _paragraph(f"**{text}**"))
+        self.widget = widgets.VBox([question, row, self.answer])
         self.widget.add_class("normlib-question")
 
     def commit(self, choice):
@@ -106,7 +123,7 @@ class Help:
         self.hint.disabled = not self._hints
         self._shown = widgets.VBox([])
         row = widgets.HBox([self.hint, self.solution])
-        self.widget = widgets.VBox([row, self._shown])
+        self.widget = widgets.VBox([widgets.HTML(LOOK), row, self._shown])
         self.widget.add_class("normlib-help")
 
     def _next_hint(self, _):

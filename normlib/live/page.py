@@ -12,7 +12,8 @@ LIVE = "normlib-live"
 
 STYLE = f"""<style>
 .jp-OutputArea:has(.{LIVE}) .normlib-static {{ display: none; }}
-.jp-OutputArea:has(.normlib-static) .jupyter-widgets:not(:has(*)) {{ display: none; }}
+.jp-OutputArea:has(.normlib-static)
+  .jupyter-widgets:not(:has(*)):not(.{LIVE} *) {{ display: none; }}
 </style>"""
 
 
