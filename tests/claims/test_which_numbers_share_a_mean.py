@@ -50,9 +50,9 @@ def test_group_norm_stays_in_a_sample(groups):
 @claim(
     "02",
     "Height and width always stay together",
-    "Four cubes. Batch norm colours one channel of all samples, layer norm all channels of one "
-    "sample, instance norm one channel of one sample, group norm half of the channels "
-    "of one sample.",
+    "Four cubes. Batch norm colours one channel of all samples, layer norm all "
+    "channels of one sample, instance norm one channel of one sample, group norm "
+    "half of the channels of one sample.",
 )
 @pytest.mark.parametrize(
     ("norm", "options", "samples", "channels"),
