@@ -28,6 +28,7 @@ WAITING = {
     "normlib.depth.residual_gradients": "12",
     "normlib.nets.layers.Residual": "12",
     "normlib.nets.losses.softmax": "12",
+    "normlib.nets.transformer": "12",
     "normlib.norms.layer_norm_backward": "12",
     "normlib.norms.rms_norm_backward": "12",
     "normlib.sphere.folding.centre_reading_weights": "12",

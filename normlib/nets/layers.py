@@ -315,7 +315,7 @@ class ReLU(Layer):
 
 
 class Residual(Layer):
-    """Add a branch to its own input: ``x + F(x)``, with a norm before or after.
+    """Add a branch to its own input: ``x + F(x)``, with norms around the branch.
 
     Parameters
     ----------
@@ -325,37 +325,49 @@ class Residual(Layer):
         A norm layer.
     position : {"pre", "post"}, default "pre"
         ``x + F(norm(x))`` or ``norm(x + F(x))``.
+    out_norm : Layer, optional
+        A second norm layer, on what the branch gives: ``x + out_norm(F(norm(x)))``.
+    scale : float, default 1
+        Factor on what the branch reads: ``x + F(scale * norm(x))``.
 
     Raises
     ------
     TypeError
-        If ``layers`` is no sequence of layers, or ``norm`` no layer.
+        If ``layers`` is no sequence of layers, or a norm no layer.
     ValueError
         If ``position`` is neither "pre" nor "post".
 
     References
     ----------
-    R. Xiong et al. (2020), On Layer Normalization in the Transformer
-    Architecture, arXiv:2002.04745, figure 1.
+    R. Xiong et al. (2020), arXiv:2002.04745, table 1 (pre, post). J. Kim et al.
+    (2025), arXiv:2502.02732 (out_norm). W. Sun et al. (2025), arXiv:2502.05795
+    (scale).
     """
 
-    def __init__(self, layers, norm=None, position="pre"):
+    def __init__(self, layers, norm=None, position="pre", *, out_norm=None, scale=1.0):
         super().__init__()
         if position not in ("pre", "post"):
             raise ValueError(f'position must be "pre" or "post", got {position!r}')
-        if norm is not None and not isinstance(norm, Layer):
-            raise TypeError(f"norm must be a layer such as LayerNorm(3), got {norm!r}")
-        self.position = position
-        self.norm = norm
+        for one in (norm, out_norm):
+            if one is not None and not isinstance(one, Layer):
+                raise TypeError(
+                    f"norm must be a layer such as LayerNorm(3), got {one!r}"
+                )
+        self.position, self.scale = position, number("scale", scale)
+        self.norm, self.out_norm = norm, out_norm
         self.branch = list_of_layers(layers, "Residual")
-        pre = [norm] if norm is not None and position == "pre" else []
-        self.path = pre + self.branch
+        self.before = [norm] if norm is not None and position == "pre" else []
+        self.path = self.branch + ([out_norm] if out_norm is not None else [])
         self.after = [norm] if norm is not None and position == "post" else []
-        self.children = tuple(self.path + self.after)
+        self.children = tuple(self.before + self.path + self.after)
 
     def forward(self, x):
-        """Return ``x + F(norm(x))`` or ``norm(x + F(x))``."""
+        """Return the input plus what the branch makes of it."""
         y = x
+        for layer in self.before:
+            y = layer.forward(y)
+        if self.scale != 1:
+            y = self.scale * y
         for layer in self.path:
             y = layer.forward(y)
         if y.shape[-1] != x.shape[-1]:
@@ -374,6 +386,10 @@ class Residual(Layer):
             dy = layer.backward(dy)
         dx = dy
         for layer in reversed(self.path):
+            dx = layer.backward(dx)
+        if self.scale != 1:
+            dx = self.scale * dx
+        for layer in self.before:
             dx = layer.backward(dx)
         return dy + dx
 
