@@ -66,6 +66,7 @@ def voila_settings(port, browser):
             "open_browser": browser,
             "log_level": "ERROR",
         },
+        "VoilaExporter": {"markdown_renderer_class": "inline_images.InlineImages"},
         "VoilaConfiguration": {
             "template": "lecture",
             "resources": {"reveal": REVEAL},

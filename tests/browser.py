@@ -2,12 +2,12 @@
 
 import json
 import os
+import re
+import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,44 +62,41 @@ def find_chromium():
     return None
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# How a server says that another process took the port that it had found free.
+PORT_TAKEN = "no available port could be found"
+STARTS = 5
 
 
 class Server:
-    """A web server in a process of its own, with its log in a file."""
+    """A web server in a process of its own, with its log in a file.
 
-    def __init__(self, command, log, *, url, cwd, env=None):
-        self.url = url
+    It picks its port itself; `find_url` then tells its address, or None as long as
+    the server has none.
+    """
+
+    def __init__(self, command, log, find_url, *, cwd, env):
+        self.url = None
         self.log = log
+        self._find_url = find_url
         with open(log, "w") as out:
             self.process = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, path, seconds=180):
-        """Return when the server answers at `path`."""
+    def answers(self, path, seconds=180):
+        """Return whether the server answers at `path` in time."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                break
-            try:
-                urllib.request.urlopen(self.url + path, timeout=5).close()
-                return self
-            except urllib.error.HTTPError:
-                return self
-            except OSError:
-                time.sleep(0.1)
-        text = self.log.read_text(errors="replace")[-2000:]
-        self.stop()
-        raise RuntimeError(f"no server at {self.url}; its log ends:\n{text}")
+        while time.monotonic() < end and self.process.poll() is None:
+            self.url = self.url or self._find_url(self.process.pid)
+            if self.url and _is_answered(self.url + path):
+                return True
+            time.sleep(0.1)
+        return False
 
     def stop(self):
         self.process.terminate()
@@ -108,6 +105,34 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
+
+
+def read_log(path):
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_answered(url):
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:  # not there yet, or the server of another test
+        return False
+    return True
+
+
+def start(command, log, find_url, path, *, cwd, env):
+    """Start a server and return it once it answers at `path`.
+
+    Jupyter's servers look for a free port, let it go and take it later. If another
+    process is faster, they give up, and are started again.
+    """
+    for _ in range(STARTS):
+        server = Server(command, log, find_url, cwd=cwd, env=env)
+        if server.answers(path):
+            return server
+        server.stop()
+        if PORT_TAKEN not in read_log(log):
+            break
+    raise RuntimeError(f"no server; its log ends:\n{read_log(log)[-2000:]}")
 
 
 def start_lab(folder, home):
@@ -127,45 +152,66 @@ def start_lab(folder, home):
         path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    port = free_port()
-    token = "for-the-tests"
+    token = secrets.token_hex(8)  # no other server answers to it
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
         "--no-browser",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
+        "--ServerApp.port=0",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={folder}",
         f"--IdentityProvider.token={token}",
         "--LabApp.expose_app_in_browser=True",
         *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
     ]
+    runtime = home / "runtime"
     env = {
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
         "IPYTHONDIR": str(home / "ipython"),
     }
-    server = Server(
-        command, home / "lab.log", url=f"http://127.0.0.1:{port}", cwd=folder, env=env
-    )
+
+    def find_url(pid):
+        # Of the server, or of the launcher that Windows puts before it.
+        for path in runtime.glob("jpserver-*.json"):
+            try:
+                info = json.loads(path.read_text())
+            except (OSError, ValueError):  # being written
+                continue
+            if info["pid"] == pid or os.name == "nt":
+                return info["url"].rstrip("/")
+        return None
+
+    path = f"/api/status?token={token}"
+    server = start(command, home / "lab.log", find_url, path, cwd=folder, env=env)
     server.token = token
-    return server.wait("/api")
+    return server
 
 
 def start_slides(target, home):
     """Start `lecture/present.py` on a notebook or a folder of notebooks."""
-    port = free_port()
     command = [sys.executable, str(ROOT / "lecture" / "present.py"), str(target)]
-    command += ["--port", str(port), "--no-browser"]
-    env = {"JUPYTER_RUNTIME_DIR": str(home / "runtime"), "PYTHONUNBUFFERED": "1"}
-    server = Server(
-        command, home / "slides.log", url=f"http://127.0.0.1:{port}", cwd=ROOT, env=env
-    )
-    return server.wait("/voila/static/reveal.js")
+    command += ["--port", "0", "--no-browser"]
+    env = {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    # Voilà tells its address once it listens there, at this level of its log.
+    (home / "config").mkdir()
+    (home / "config" / "voila.json").write_text('{"Voila": {"log_level": "INFO"}}')
+    log = home / "slides.log"
+
+    def find_url(pid):
+        listens = re.search(r"is running at:\s*(http://[\d.:]+)", read_log(log))
+        return listens and listens[1]
+
+    path = "/voila/static/reveal.js"
+    return start(command, log, find_url, path, cwd=ROOT, env=env)
 
 
 class Watch:
@@ -244,10 +290,13 @@ def wait_for_change(figure, before, seconds):
     return False
 
 
-def wait_until_still(figure, still=0.5):
-    """Return when picture and sentence have not changed for `still` seconds."""
+def wait_until_still(figure, still=0.5, seconds=20):
+    """Return once picture and sentence have not changed for `still` seconds."""
+    end = time.monotonic() + seconds
     last, since = shown(figure), time.monotonic()
     while time.monotonic() - since < still:
+        if time.monotonic() > end:
+            raise AssertionError(f"a figure still moves after {seconds} s: {last[1]}")
         time.sleep(0.05)
         if (now := shown(figure)) != last:
             last, since = now, time.monotonic()
