@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from normlib.datasets import with_outlier
+from normlib.live import rescale_or_standardize as rescale
 from normlib.live.figure import ReaderError
 from normlib.live.reader import reader_array
 from normlib.live.rescale_or_standardize import (
@@ -14,6 +15,7 @@ from normlib.live.rescale_or_standardize import (
     Divisor,
     Outlier,
     Rescaling,
+    Valley,
     bars,
 )
 
@@ -37,10 +39,49 @@ def test_rescaling_moves_the_rulers_and_not_the_shape(data, scaling, low, high):
         y = np.interp(x, (x.min(), x.max()), (low, high))
     said = f"mean {x.mean():.2f} becomes {y.mean():z.2f}, standard deviation "
     assert said + f"{x.std():.2f} becomes {y.std():.2f}" in figure.sentence
-    skew = np.mean((x - x.mean()) ** 3) / np.mean((x - x.mean()) ** 2) ** 1.5
-    assert f"was {skew:z.2f} and is {skew:z.2f}." in figure.sentence
+    place = [np.interp(v, (v.min(), v.max()), (0, 1)) for v in (x, y)]
+    np.testing.assert_allclose(*place, rtol=0, atol=1e-12)
+    assert figure.sentence.endswith("no value moved.")
     np.testing.assert_array_equal(bars(x)[1], bars(y)[1])
     assert bars(x)[1].sum() == len(x)
+
+
+def test_a_scaling_that_bends_is_found_out(monkeypatch):
+    """The sentence measures: it is not written in."""
+    monkeypatch.setitem(rescale.SCALINGS, "standardize", np.sqrt)
+    figure = Rescaling()
+    assert "values moved by 0." in figure.sentence
+
+
+@pytest.mark.parametrize("features", ["as they are", "standardized"])
+@pytest.mark.parametrize(("std", "correlation"), [(1.0, 0.0), (10.0, 0.0), (5.0, 0.8)])
+def test_the_valley_is_that_of_a_least_squares_problem(features, std, correlation):
+    """Descend on data by its own gradient, and count."""
+    figure = Valley()
+    figure.set(features=features, std=std, correlation=correlation)
+    std = figure.values["std"]
+    z = rescale.whiten(np.random.default_rng(0).normal(size=(50, 2)))
+    mix = np.array([[1, 0], [correlation, np.sqrt(1 - correlation**2)]])
+    standardized = z @ mix.T
+    y = standardized @ rescale.BEST
+    counts = {}
+    for name, x in (
+        ("as they are", standardized * (1, std)),
+        ("standardized", standardized),
+    ):
+        lr = 1 / np.linalg.eigvalsh(x.T @ x / 50)[-1]
+        w, losses = np.zeros(2), [np.mean(y**2)]
+        path = [w]
+        while losses[-1] > 0.01 * losses[0]:
+            w = w - lr * x.T @ (x @ w - y) / 50
+            losses.append(np.mean((x @ w - y) ** 2))
+            path.append(w)
+        counts[name] = len(losses) - 1
+        if name == features:
+            shown = np.array(figure.path.get_data()).T[: len(path)]
+            np.testing.assert_allclose(shown, path[: len(shown)], atol=1e-9)
+    assert f"left: {counts['as they are']} with" in figure.sentence
+    assert f"{counts['standardized']} standardized." in figure.sentence
 
 
 def test_the_bell_has_the_area_of_the_bars():

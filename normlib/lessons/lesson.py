@@ -258,6 +258,18 @@ class Lesson:
             texts += [card.claim, card.why]
         return texts
 
+    def statements(self):
+        """Return what of its texts claims something that a test has to compute.
+
+        Questions and hints claim nothing; notices and cards have their own checks.
+        """
+        statements = [card.why for card in self.cards.values()]
+        for question in self.questions.values():
+            statements += question.options.values()
+            if len(question.right.split()) > 2:  # else its reason says it
+                statements.append(question.right)
+        return statements
+
     def secrets(self):
         """Return what no page may show before the reader has committed or asked."""
         secrets = []

@@ -1,12 +1,13 @@
-"""Figures of notebook 01: rescaling, one outlier, the divisor, and correlation."""
+"""Figures of notebook 01: the valley, rescaling, one outlier, divisor, correlation."""
 
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 
 from normlib import standardize
-from normlib.batch.rescaling import min_max, skewness, whiten
+from normlib.batch.rescaling import min_max, whiten
+from normlib.batch.valley import covariance, descend, excess, steps_needed
 from normlib.datasets import bimodal, load_digits, skewed, uniform, with_outlier
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
@@ -53,6 +54,95 @@ def boxes(edges, heights, floor=0.0):
     low, high = np.full(len(heights), floor), floor + heights
     x = np.stack([left, right, right, left], axis=-1)
     return np.stack([x, np.stack([low, low, high, high], axis=-1)], axis=-1)
+
+
+BEST = np.array([1.0, -0.5])  # of the standardized features
+PARTS = (0.03, 0.1, 0.3, 0.6, 1.0, 1.6)
+
+
+class Valley(LiveFigure):
+    """Gradient descent on two weights, in the valley that two features make."""
+
+    shown = 60  # steps in the picture of the valley
+    counted = np.unique(np.geomspace(1, 20_000, 90).round().astype(int))
+
+    def make_controls(self):
+        """Return the controls: which features, spread of the second, correlation."""
+        return {
+            "features": controls.choice(
+                "features", ["as they are", "standardized"], "as they are"
+            ),
+            "std": controls.log_slider("std of feature 2", 0, 1.5, 10.0),
+            "correlation": controls.slider("correlation", 0.0, 0.9, 0.0, 0.1),
+        }
+
+    def draw(self, fig):
+        """Draw the plane of the weights, and the axes of the loss by step."""
+        left = fig.add_axes((0.1, 0.15, 0.41, 0.73))
+        left.set(xlim=(-0.55, 1.95), ylim=(-0.96, 0.865), aspect="equal")
+        left.set_xlabel("weight of feature 1")
+        left.set_ylabel("weight of feature 2")
+        self.title = style.moving_title(left)
+        self.contours = LineCollection([], colors=style.BEFORE, linewidths=1)
+        left.add_collection(self.contours)
+        (self.path,) = left.plot([], [], ".-", ms=6, lw=1, color=style.AFTER)
+        left.plot([0], [0], "o", ms=9, color=style.INK)
+        left.text(-0.06, 0.05, "start", ha="right", va="bottom")
+        (self.minimum,) = left.plot([], [], "*", ms=15, color=style.WARN)
+        right = fig.add_axes((0.59, 0.15, 0.38, 0.68))
+        right.set_xscale("symlog", linthresh=1)
+        right.set(yscale="log", xlim=(-0.1, 20_000), ylim=(1e-3, 1.3))
+        right.set_xticks([0, 1, 10, 100, 1000, 10_000])
+        right.set_xticklabels(["0", "1", "10", "100", "1000", "10,000"])
+        right.set_yticks([0.001, 0.01, 0.1, 1], ["0.1 %", "1 %", "10 %", "100 %"])
+        right.minorticks_off()
+        right.axhline(0.01, color=style.FAINT, zorder=0)
+        right.set_xlabel("steps")
+        right.set_title("loss that is left", pad=26)
+        self.curves = []
+        for dash, color, at, words in (
+            ("-", style.BEFORE, 0, "as they are"),
+            ("--", style.AFTER, 0.4, "standardized (dashed)"),
+        ):
+            self.curves += right.plot([], [], dash, color=color)
+            right.text(at, 1.03, words, color=color, transform=right.transAxes)
+        return [self.contours, self.path, self.minimum, self.title, *self.curves]
+
+    def move(self, features, std, correlation):
+        """Descend with the features as they are, and standardized."""
+        needed = {}
+        for k, (name, width) in enumerate(
+            (("as they are", std), ("standardized", 1.0))
+        ):
+            h, best = covariance(width, correlation), BEST / (1.0, width)
+            start = np.zeros(2)
+            w = descend(h, start, best, self.counted[-1])
+            at = np.append(0, self.counted)
+            left = excess(w[at], h, best) / excess(start, h, best)
+            self.curves[k].set_data(at, np.maximum(left, 1e-9))
+            needed[name] = steps_needed(h, start, best)
+            if name == features:
+                self._set_plane(h, best, w)
+        self.title.set_text(f"features {features}")
+        h = covariance(std if features == "as they are" else 1.0, correlation)
+        ratio = np.linalg.cond(h)
+        return (
+            f"Features {features}: the valley is {ratio:.0f} times as steep across as "
+            f"along. Steps until 1 % of the loss is left: {needed['as they are']} with "
+            f"the features as they are, {needed['standardized']} standardized."
+        )
+
+    def _set_plane(self, h, best, w):
+        """Draw curves of equal loss, and the first steps."""
+        values, vectors = np.linalg.eigh(h)
+        angle = np.linspace(0, 2 * np.pi, 121)
+        ring = np.column_stack([np.cos(angle), np.sin(angle)]) / np.sqrt(values)
+        start = excess(np.zeros(2), h, best)
+        self.contours.set_segments(
+            [best + np.sqrt(2 * part * start) * ring @ vectors.T for part in PARTS]
+        )
+        self.path.set_data(*w[: self.shown + 1].T)
+        self.minimum.set_data([best[0]], [best[1]])
 
 
 class Rescaling(LiveFigure):
@@ -161,11 +251,12 @@ class Rescaling(LiveFigure):
             head = f"Grey values of pixel {PIXEL} of {len(x)} digits, {scaling}"
         if data == "outlier":
             head = f"One value of {len(x)} moved to mean + {strength} std, {scaling}"
+        moved = np.abs(min_max(y) - min_max(x)).max()
+        place = "no value moved" if moved < 1e-12 else f"values moved by {moved:.2g}"
         return (
             f"{head}: mean {x.mean():.2f} becomes {y.mean():z.2f}, standard deviation "
-            f"{x.std():.2f} becomes {y.std():.2f}. The values from {x.min():z.1f} to "
-            f"{x.max():.1f} now go from {y.min():z.2f} to {y.max():z.2f}. The skewness "
-            f"(0 if symmetric) was {skewness(x):z.2f} and is {skewness(y):z.2f}."
+            f"{x.std():.2f} becomes {y.std():.2f}. Between the smallest and the "
+            f"largest value, {place}."
         )
 
 
@@ -230,10 +321,10 @@ class Outlier(LiveFigure):
         ax.set_xlabel("outlier's distance (std)")
         ax.set_title("spread left to the others")
         self.curves, self.dots = [], []
-        for color, dash in ((style.BEFORE, "-"), (style.AFTER, "--")):
+        for color, dash in ((style.INK, "-"), (style.AFTER, "--")):
             self.curves += ax.plot([], [], dash, color=color)
             self.dots += ax.plot([], [], "o", ms=9, color=color)
-        ax.text(3.6, 0.0008, "min-max (solid)", color=style.BEFORE)
+        ax.text(3.6, 0.0008, "min-max (solid)", color=style.INK)
         ax.text(1000, 0.85, "standardize (dashed)", color=style.AFTER, ha="right")
         return [*self.strips, *self.curves, *self.dots]
 
@@ -440,6 +531,7 @@ class Correlation(LiveFigure):
 
 
 FIGURES = {
+    "valley": Valley,
     "rescaling": Rescaling,
     "outlier": Outlier,
     "divisor": Divisor,
