@@ -83,7 +83,7 @@ lock:
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
 	.lock-venv/bin/uv pip compile pyproject.toml tools/lock_also.txt \
-		--extra test --universal --python-version 3.11 --only-binary :all: \
+		--extra test --extra fast --universal --python-version 3.11 --only-binary :all: \
 		--fork-strategy fewest --generate-hashes --upgrade \
 		--no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
 	rm -rf .lock-venv

@@ -1,5 +1,7 @@
 """The few kinds of control that figures use, with labels that are not cut off."""
 
+import numbers
+
 import ipywidgets as widgets
 import numpy as np
 
@@ -81,9 +83,37 @@ def seed(value=0):
 
 
 def widen(control):
-    """Make a slider so wide on a page that its label leaves room to slide."""
+    """Make a slider so wide on a page that its track has some 200 pixels."""
     if hasattr(control, "readout"):
-        control.layout.width = f"{220 + 7 * len(control.description)}px"
+        options = getattr(control, "options", None) or ()
+        labels = [str(o[0] if isinstance(o, tuple) else o) for o in options]
+        readout = max(map(len, labels), default=0)
+        words = len(control.description) + max(readout, 7)
+        control.layout.width = f"{250 + 7.5 * words:.0f}px"
+
+
+def nearest(control, value):
+    """Return the value that a control offers next to `value`.
+
+    Parameters
+    ----------
+    control : ipywidgets.Widget
+        Made by one of the functions above.
+    value : object
+        A number for a slider; what is neither offered nor a number stays away, and
+        the control's present value is returned.
+    """
+    values = offered(control)
+    if value in values:
+        return value
+    if not isinstance(value, numbers.Real) or not np.isfinite(value):
+        return control.value
+    if not all(isinstance(v, numbers.Real) for v in values):
+        return control.value
+    if isinstance(control, widgets.FloatLogSlider):
+        floor = values[0] / 10
+        return min(values, key=lambda v: abs(np.log(v / max(value, floor))))
+    return min(values, key=lambda v: abs(v - value))
 
 
 def offered(control):

@@ -3,7 +3,7 @@
 A full draw of axes, ticks and text costs about ten times more than moving the
 data. So a figure draws everything that stands still once, keeps the pixels, and
 for each new setting restores them, draws only the artists that move on top, and
-sends the result as a PNG to an `ipywidgets.Image`.
+sends the result as a PNG to a `Picture`.
 """
 
 import asyncio
@@ -11,33 +11,25 @@ import base64
 import html
 import inspect
 import io
-import struct
+import textwrap
 import time
-import zlib
 
 import ipywidgets as widgets
 import numpy as np
-from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from traitlets import Unicode
 
-from normlib.live import controls, stamps, style
+from normlib.live import controls, page, stamps, style
+from normlib.live.picture import Picture, encode
+from normlib.live.touch import Start
 
 # Long work hands the page back after this many seconds, so that it stays alive.
 TURN = 0.05
 
-
-class Picture(widgets.Image):
-    """An image whose `tooltip` is its text alternative.
-
-    The page asks every widget with a tooltip for its description, and an
-    `ipywidgets.Image` has none.
-    """
-
-    description = Unicode("").tag(sync=True)
+# What may end `move`: any error, also the reader's interrupt.
+STOPS = (Exception, KeyboardInterrupt, SystemExit)
 
 
 class ReaderError(ValueError):
@@ -61,7 +53,10 @@ class LiveFigure:
         finished fraction (0 to 1), as often as it likes, and returns the sentence.
 
     ``move`` raises ValueError for a setting that cannot be drawn. The figure then
-    keeps its picture and the reader's setting, and its sentence says why.
+    keeps its picture and the reader's setting, and its sentence says why. So it does
+    for any other error, which is a fault: it is kept in `failed`.
+
+    A figure that can be touched has a fourth, ``touches()``.
 
     Attributes
     ----------
@@ -71,6 +66,8 @@ class LiveFigure:
         What is seen at the present setting, with its numbers.
     png : bytes
         The picture at the present setting.
+    failed : BaseException or None
+        The error with which `move` ended, unless it was a ValueError.
     """
 
     width, height = 9.0, 4.2  # inches
@@ -81,6 +78,11 @@ class LiveFigure:
         self.lecture = lecture
         self.sentence = ""
         self.png = b""
+        self.failed = None
+        self.ratio = 1.0  # pixels drawn for one of the figure's own
+        self._drawn = False
+        self._waiting = None
+        self._touched = None
         self._work = None
         self._task = None
         self._setting = False
@@ -91,7 +93,7 @@ class LiveFigure:
             self.moving = list(self.draw(self.figure))
             for artist in self.moving:
                 artist.set_animated(True)
-            self.redraw()
+            self._set_ratio(Picture.last_ratio)
         self._build_widget()
         self._update()
         for control in self.controls.values():
@@ -113,6 +115,10 @@ class LiveFigure:
 
     def helpers(self):
         """Return widgets to put beside the controls, such as a play button."""
+        return []
+
+    def touches(self):
+        """Return what can be grabbed in the picture, a list of `Touch`."""
         return []
 
     # ---- what a reader or a test uses -------------------------------------
@@ -150,12 +156,7 @@ class LiveFigure:
         if refused:
             self._tell("Not changed: " + " ".join(refused))
             return
-        self._setting = True
-        try:
-            for name, value in values.items():
-                self.controls[name].value = value
-        finally:
-            self._setting = False
+        self._set_controls(values)
         self.stop()
         self._update()
 
@@ -165,12 +166,52 @@ class LiveFigure:
         Parameters
         ----------
         below : sequence of ipywidgets.Widget
-            Shown under the sentence.
+            What stands right under the sentence.
         static_below : str
-            HTML that says the same where no kernel runs.
+            HTML for the same place where no kernel runs.
         """
-        self.widget.children = (*self.widget.children, *below)
-        display(self)
+        self.widget.children = [*self._rows, *below]
+        static = "" if self.lecture else self.static_html(static_below)
+        page.show(self.widget, static, self.sentence)
+
+    def _ipython_display_(self):
+        self.show()
+
+    def static_html(self, below=""):
+        """Return the figure as HTML for a page without a kernel."""
+        data = base64.b64encode(self._small_png()).decode("ascii")
+        words = html.escape(self.sentence)
+        return (
+            f'<figure style="margin: 0"><img alt="{words}" '
+            f'style="max-width: 100%" width="{round(self.width * self.dpi)}" '
+            f'src="data:image/png;base64,{data}">'
+            f'<figcaption style="max-width: 90ch">{words}</figcaption></figure>'
+            f"{below}<p><em>Run all cells to bring it to life.</em></p>"
+        )
+
+    def press(self, left, top):
+        """Press a place in the picture, as fractions from its left and its top."""
+        for touch in self._touches:
+            if not touch.contains(left, top):
+                continue
+            start = Start(*touch.data(left, top), self.values)
+            values = touch.to_values(start.x, start.y, start)
+            if values is not None:
+                self._touched = touch, start
+                self._follow(values)
+                return
+
+    def drag(self, left, top):
+        """Move what was pressed to another place."""
+        if self._touched is not None:
+            touch, start = self._touched
+            values = touch.to_values(*touch.data(left, top), start)
+            if values is not None:
+                self._follow(values)
+
+    def release(self):
+        """Let go of what was pressed."""
+        self._touched = None
 
     def save(self, path):
         """Write the picture at the present setting to `path` (.png or .svg)."""
@@ -195,7 +236,7 @@ class LiveFigure:
         if self._work is not None:
             self._work.close()
             self._work = None
-            self._progress_row.layout.visibility = "hidden"
+            self.picture.progress = -1
 
     def redraw(self):
         """Draw what stands still again; needed only after changing a fixed artist."""
@@ -203,43 +244,33 @@ class LiveFigure:
             self.canvas.draw()
         self._background = self.canvas.copy_from_bbox(self.figure.bbox)
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        # The PNG is what GitHub, nbviewer and print show; the text is what nbval
-        # compares and what a screen reader reads.
-        bundle = self.widget._repr_mimebundle_()
-        bundle["image/png"] = base64.b64encode(self._small_png()).decode("ascii")
-        bundle["text/plain"] = self.sentence
-        return bundle
-
     # ---- how a frame is made ----------------------------------------------
 
     def _build_widget(self):
-        self._image = Picture(format="png")
-        self._image.layout.width = f"{round(self.width * self.dpi)}px"
-        self._image.layout.max_width = "100%"
-        self._text = widgets.HTML()
+        self._touches = self.touches()
+        self.picture = Picture(
+            round(self.width * self.dpi),
+            round(self.height * self.dpi),
+            self._on_ratio,
+            self._on_touch,
+            self._on_stop,
+        )
+        self.picture.spots = [touch.spot() for touch in self._touches]
         row = widgets.HBox([*self.controls.values(), *self.helpers()])
         row.layout.flex_flow = "row wrap"
         if not self.lecture:  # there the page gives widths and gaps
             row.layout.grid_gap = "0 24px"
             for control in self.controls.values():
                 controls.widen(control)
-        rows = [row, self._image, self._text]
-        self._progress = widgets.FloatProgress(min=0, max=1)
-        stop = widgets.Button(description="Stop", icon="stop")
-        stop.on_click(self._on_stop)
-        self._progress_row = widgets.HBox([self._progress, stop])
-        self._progress_row.layout.visibility = "hidden"
-        if inspect.isgeneratorfunction(self.move):
-            rows.insert(1, self._progress_row)
-        self.widget = widgets.VBox(rows)
-        for widget, name in (
-            (self.widget, "figure"),
-            (row, "controls"),
-            (self._image, "image"),
-            (self._text, "sentence"),
-        ):
-            widget.add_class(f"normlib-{name}")
+        self._rows = [row, self.picture]
+        self.widget = widgets.VBox(self._rows)
+        self.widget.add_class("normlib-figure")
+        row.add_class("normlib-controls")
+
+    def _set_ratio(self, ratio):
+        self.ratio = ratio
+        self.figure.set_dpi(self.dpi * ratio)
+        self.redraw()
 
     def _frame(self):
         self.canvas.restore_region(self._background)
@@ -248,6 +279,8 @@ class LiveFigure:
                 stamps.draw(artist, self.canvas.get_renderer())
             else:
                 self.figure.draw_artist(artist)
+        if self._waiting is not None:
+            self.figure.draw_artist(self._waiting)
 
     def _picture(self):
         return Image.frombuffer(
@@ -255,25 +288,13 @@ class LiveFigure:
         ).convert("RGB")
 
     def _encode(self):
-        """Return the frame as a PNG without filters, half the time of Pillow's."""
-        width, height = self.canvas.get_width_height()
-        rows = np.zeros((height, 1 + 3 * width), np.uint8)  # filter 0, then RGB
-        pixels = np.frombuffer(self._picture().tobytes(), np.uint8)
-        rows[:, 1:] = pixels.reshape(height, -1)
-        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-        parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
-        return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
+        return encode(np.asarray(self.canvas.buffer_rgba()))
 
     def _publish(self):
         """Paint the moving artists and send picture and sentence to the page."""
         self._frame()
         self.png = self._encode()
-        with self._image.hold_sync():
-            self._image.value = self.png
-            self._image.tooltip = self.sentence
-        self._text.value = (
-            f'<p role="status" aria-live="polite">{html.escape(self.sentence)}</p>'
-        )
+        self.picture.show(self.png, self.sentence)
 
     def _small_png(self):
         """Return the picture with 256 colours, a third of the bytes, to be saved."""
@@ -292,13 +313,84 @@ class LiveFigure:
             result = self.move(**self.values)
             if inspect.isgenerator(result):
                 result = _exhaust(result)
-        except ValueError as error:
-            result = f"Not drawn: {error}"
-        self._tell(result)
+        except STOPS as error:
+            self._fail(error)
+        else:
+            self._finish(result)
+
+    def _finish(self, sentence):
+        self.failed, self._drawn, self._waiting = None, True, None
+        self._tell(sentence)
+
+    def _fail(self, error):
+        """Say what went wrong; picture and controls no longer agree."""
+        refused = isinstance(error, ValueError)
+        self.failed = None if refused else error
+        if refused:
+            sentence = f"Not drawn: {error}"
+        elif isinstance(error, KeyboardInterrupt):
+            sentence = "Not drawn: interrupted. Move a control to try again."
+        else:
+            sentence = (
+                f"Not drawn: this figure failed, {type(error).__name__}: {error}."
+            )
+        if not self._drawn:
+            self._wait(sentence)
+        elif not refused:
+            sentence += " The picture does not show this setting."
+        self._tell(sentence)
+
+    def _wait(self, sentence):
+        """Write into a picture that shows nothing yet what it waits for."""
+        self._waiting = self.figure.text(
+            0.5,
+            0.5,
+            textwrap.fill(sentence, 60),
+            ha="center",
+            va="center",
+            size=13,
+            bbox={"facecolor": "white", "edgecolor": style.WARN, "pad": 10},
+            animated=True,
+            zorder=100,
+        )
+
+    def _set_controls(self, values):
+        self._setting = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._setting = False
+
+    def _follow(self, values):
+        """Move controls to the nearest values they offer, as a touch asks."""
+        wanted = {
+            name: controls.nearest(self.controls[name], value)
+            for name, value in values.items()
+        }
+        if any(self.controls[name].value != value for name, value in wanted.items()):
+            self._set_controls(wanted)
+            self._start()
+
+    def _on_ratio(self, ratio):
+        if ratio != self.ratio:
+            self._set_ratio(ratio)
+            self._publish()
+
+    def _on_touch(self, phase, left, top):
+        if phase == "press":
+            self.press(left, top)
+        elif phase == "drag":
+            self.drag(left, top)
+        else:
+            self.release()
 
     def _on_change(self, change):
-        if self._setting:
-            return
+        if not self._setting:
+            self._start()
+
+    def _start(self):
+        """Draw the present setting, in turns with the page if it takes long."""
         self.stop()
         loop = _running_loop()
         if loop is None or not inspect.isgeneratorfunction(self.move):
@@ -308,36 +400,37 @@ class LiveFigure:
         self._task = loop.create_task(self._work_in_turns(self._work))
 
     async def _work_in_turns(self, work):
-        self._progress_row.layout.visibility = "visible"
+        self.picture.progress = 0
         self.sentence = "Computing: the picture grows as it goes."
+        error = None
         try:
             while True:
                 until = time.perf_counter() + TURN
                 while time.perf_counter() < until:
-                    self._progress.value = next(work)
-                self._publish()
+                    done = next(work)
+                self.picture.progress = done
+                if not self.picture.is_behind:
+                    self._publish()
                 await asyncio.sleep(0.005)  # let the page's messages through
         except StopIteration as end:
             sentence = end.value
-        except ValueError as error:
-            sentence = f"Not drawn: {error}"
+        except STOPS as stop:
+            error = stop
         self._work = self._task = None
-        self._progress_row.layout.visibility = "hidden"
-        self._tell(sentence)
+        self.picture.progress = -1
+        if error is None:
+            self._finish(sentence)
+        else:
+            self._fail(error)
 
-    def _on_stop(self, button):
+    def _on_stop(self):
         if self._work is not None:
+            done = self.picture.progress
             self.stop()
             self._tell(
-                f"Stopped at {self._progress.value:.0%}: the picture shows the work "
-                "so far. Move a control to start again."
+                f"Stopped at {done:.0%}: the picture shows the work so far. "
+                "Move a control to start again."
             )
-
-
-def _chunk(kind, data):
-    """Return one chunk of a PNG: length, kind, data, checksum."""
-    checksum = zlib.crc32(kind + data)
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
 
 def call_reader(function, *args, **kwargs):

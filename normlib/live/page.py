@@ -25,12 +25,16 @@ def show(widget, static, text):
     widget : ipywidgets.DOMWidget
         What the reader uses.
     static : str
-        HTML for GitHub, exported pages and saved notebooks.
+        HTML for GitHub, exported pages and saved notebooks; empty on slides, which
+        always have a kernel.
     text : str
         The same in words; nbval compares it.
     """
     widget.add_class(LIVE)
+    view = {VIEW: widget._repr_mimebundle_()[VIEW]}
+    if not static:
+        display(view | {"text/plain": text}, raw=True)
+        return
     page = f'{STYLE}<div class="normlib-static">{static}</div>'
     display({"text/html": page, "text/plain": text}, raw=True)
-    view = widget._repr_mimebundle_()
-    display({VIEW: view[VIEW]}, raw=True)
+    display(view, raw=True)

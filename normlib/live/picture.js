@@ -1,0 +1,351 @@
+// The page's side of Picture: shows frames, says how many pixels it has, reports
+// where a pointer presses, names the controls, and says so when the kernel is gone.
+
+const MOST_UNDER_WAY = 2; // touches sent and not yet answered
+const SPOKEN_AFTER = 500; // ms after the last move
+const PATIENCE = 3000; // ms without an answer
+const GONE =
+  "The kernel is gone, so this figure no longer answers. Run all cells to bring it back.";
+const CUT = "The connection to the kernel is lost. The figure answers again once it is back.";
+const BUSY = "The kernel is busy. The figure answers when the running cell is done.";
+const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
+
+const make = (tag, name, parent, attributes = {}) => {
+  const node = document.createElement(tag);
+  node.className = name;
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  parent.append(node);
+  return node;
+};
+
+// ---- the picture -------------------------------------------------------------
+
+function showFrames(model, stage) {
+  const image = make("img", "normlib-image", stage, { draggable: "false", alt: "" });
+  const show = () => {
+    const url = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
+    const before = image.src;
+    const frame = model.get("frame");
+    const long = model.get("progress") >= 0;
+    image.onload = image.onerror = () => {
+      if (before.startsWith("blob:")) URL.revokeObjectURL(before);
+      // Only long work sends frames that nobody asked for.
+      if (long) model.send({ kind: "shown", frame });
+    };
+    image.src = url;
+    image.alt = model.get("sentence");
+  };
+  show();
+  model.on("change:frame", show);
+  return image;
+}
+
+function reportRatio(model, stage) {
+  let told = null;
+  const report = () => {
+    const shown = stage.getBoundingClientRect().width / model.get("width");
+    const exact = Math.min(2, Math.max(1, devicePixelRatio * (shown > 1 ? shown : 1)));
+    const ratio = Math.ceil(exact * 4 - 0.05) / 4; // in steps: each needs a new drawing
+    if (ratio === told) return;
+    told = ratio;
+    model.send({ kind: "page", ratio });
+  };
+  const size = new ResizeObserver(report);
+  size.observe(stage);
+  window.addEventListener("resize", report); // also when the page is zoomed
+  return () => {
+    size.disconnect();
+    window.removeEventListener("resize", report);
+  };
+}
+
+// ---- touch -------------------------------------------------------------------
+
+function reportTouch(model, stage, notices) {
+  const queue = [];
+  let sent = model.get("handled");
+  let timer = null;
+
+  const pump = () => {
+    while (queue.length && sent - model.get("handled") < MOST_UNDER_WAY) {
+      sent += 1;
+      model.send({ kind: "touch", number: sent, ...queue.shift() });
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        if (sent > model.get("handled")) notices.say("busy", BUSY);
+      }, PATIENCE);
+    }
+  };
+  const add = (event, phase) => {
+    const box = stage.getBoundingClientRect();
+    const x = (event.clientX - box.left) / box.width;
+    const y = (event.clientY - box.top) / box.height;
+    const last = queue[queue.length - 1];
+    // Only the last position counts of those that wait.
+    if (last && last.phase === "drag" && phase === "drag") queue.pop();
+    queue.push({ phase, x, y });
+    pump();
+  };
+  model.on("change:handled", () => {
+    notices.say("busy", "");
+    pump();
+  });
+
+  let spots = [];
+  const place = () => {
+    spots.forEach((spot) => spot.remove());
+    spots = model.get("spots").map(({ left, top, width, height, cursor }) => {
+      const spot = make("div", `normlib-spot normlib-spot-${cursor}`, stage);
+      Object.assign(spot.style, {
+        left: `${100 * left}%`,
+        top: `${100 * top}%`,
+        width: `${100 * width}%`,
+        height: `${100 * height}%`,
+      });
+      let held = null;
+      spot.addEventListener("pointerdown", (event) => {
+        if (event.button !== 0 || held !== null) return;
+        event.preventDefault(); // no selection, no dragging of the image
+        spot.setPointerCapture(event.pointerId);
+        held = event.pointerId;
+        spot.classList.add("normlib-held");
+        add(event, "press");
+      });
+      spot.addEventListener("pointermove", (event) => {
+        if (event.pointerId === held) add(event, "drag");
+      });
+      const end = (event) => {
+        if (event.pointerId !== held) return;
+        held = null;
+        spot.classList.remove("normlib-held");
+        add(event, "drag");
+        add(event, "release");
+      };
+      spot.addEventListener("pointerup", end);
+      spot.addEventListener("pointercancel", end);
+      return spot;
+    });
+  };
+  place();
+  model.on("change:spots", place);
+}
+
+// ---- words -------------------------------------------------------------------
+
+function showWords(model, el) {
+  const hint = make("p", "normlib-hint", el);
+  const visible = make("p", "normlib-sentence", el);
+  const spoken = make("div", "normlib-spoken", el, {
+    role: "status",
+    "aria-live": "polite",
+  });
+  let timer = null;
+  const say = () => {
+    visible.textContent = model.get("sentence");
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (spoken.textContent !== visible.textContent) {
+        spoken.textContent = visible.textContent;
+      }
+    }, SPOKEN_AFTER);
+  };
+  visible.textContent = model.get("sentence"); // the first is no news
+  model.on("change:frame", say);
+  const help = () => {
+    hint.textContent = [...new Set(model.get("spots").map((s) => s.hint))]
+      .filter(Boolean)
+      .join(" ");
+    hint.hidden = !hint.textContent;
+  };
+  help();
+  model.on("change:spots", help);
+  return () => clearTimeout(timer);
+}
+
+function showProgress(model, stage) {
+  const work = make("div", "normlib-work", stage);
+  const bar = make("progress", "", work, { max: 1, "aria-label": "Computing" });
+  const stop = make("button", "jupyter-button widget-button", work, { type: "button" });
+  stop.textContent = "Stop";
+  stop.addEventListener("click", () => model.send({ kind: "stop" }));
+  const update = () => {
+    const done = model.get("progress");
+    work.hidden = done < 0;
+    if (done >= 0) bar.value = done;
+  };
+  update();
+  model.on("change:progress", update);
+}
+
+// ---- the kernel --------------------------------------------------------------
+
+// One line under the sentence; what is worse is said first.
+function makeNotices(el, figure) {
+  const line = make("p", "normlib-notice", el, { role: "alert", hidden: "" });
+  const said = {};
+  return {
+    say(kind, words) {
+      said[kind] = words;
+      const now = said.gone || said.cut || said.busy || "";
+      if (line.textContent !== now) line.textContent = now;
+      line.hidden = !now;
+      if (!said.gone) return;
+      const root = figure();
+      root?.classList.add("normlib-is-gone");
+      const row = root?.querySelector(".normlib-controls");
+      if (row) row.inert = true;
+    },
+  };
+}
+
+function watchKernel(model, notices, figure) {
+  const gone = () => notices.say("gone", GONE);
+  const kernel = model.widget_manager?.kernel;
+  const onStatus = (_, status) => {
+    if (ENDED.includes(status)) gone();
+    if (status === "idle") notices.say("busy", "");
+  };
+  const onConnection = (_, status) =>
+    notices.say("cut", status === "connected" ? "" : CUT);
+  kernel?.statusChanged?.connect(onStatus);
+  kernel?.connectionStatusChanged?.connect(onConnection);
+  // Every page marks the widgets of a kernel that is gone.
+  const onLive = () =>
+    setTimeout(() => {
+      if (figure()?.classList.contains("jupyter-widgets-disconnected")) gone();
+    });
+  model.on("comm_live_update", onLive);
+  model.on("comm:close", gone);
+  return () => {
+    kernel?.statusChanged?.disconnect(onStatus);
+    kernel?.connectionStatusChanged?.disconnect(onConnection);
+  };
+}
+
+// ---- names for a screen reader -------------------------------------------------
+
+const set = (node, name, value) => {
+  if (node && node.getAttribute(name) !== value) node.setAttribute(name, value);
+};
+const PLAY = [
+  ["fa-play", "Play"],
+  ["fa-pause", "Pause"],
+  ["fa-stop", "Stop"],
+  ["fa-repeat", "Repeat"],
+  ["fa-retweet", "Repeat"],
+];
+
+// ipywidgets gives its controls no names; what stands beside them gives them.
+function nameControls(row) {
+  for (const control of row.querySelectorAll(".widget-inline-hbox, .widget-play")) {
+    const label = control.querySelector(".widget-label")?.textContent.trim() || "";
+    const readout = control.querySelector(".widget-readout");
+    for (const handle of control.querySelectorAll(".noUi-handle")) {
+      set(handle, "aria-label", label || "value");
+      if (readout) set(handle, "aria-valuetext", readout.textContent);
+    }
+    if (readout?.isContentEditable) {
+      set(readout, "role", "textbox");
+      set(readout, "aria-label", `${label || "value"}, as a number`);
+    }
+    for (const buttons of control.querySelectorAll(".widget-toggle-buttons")) {
+      set(buttons, "role", "group");
+      set(buttons, "aria-label", label || "choice");
+    }
+    if (control.matches(".widget-toggle-buttons")) {
+      set(control, "role", "group");
+      set(control, "aria-label", label || "choice");
+    }
+    for (const button of control.querySelectorAll(".widget-toggle-button")) {
+      set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+    }
+    if (control.matches(".widget-play")) {
+      set(control, "role", "group");
+      set(control, "aria-label", "Play");
+      for (const button of control.querySelectorAll("button")) {
+        const icon = PLAY.find(([name]) => button.querySelector(`.${name}`));
+        set(button, "aria-label", icon ? icon[1] : button.title || "Play");
+      }
+    }
+  }
+  for (const select of row.querySelectorAll("select, input[type=text]")) {
+    const label = select.closest(".widget-inline-hbox")?.querySelector(".widget-label");
+    if (label) set(select, "aria-label", label.textContent.trim());
+  }
+}
+
+function watchControls(figure) {
+  const row = figure.querySelector(".normlib-controls");
+  if (!row) return () => {};
+  nameControls(row);
+  const watch = new MutationObserver(() => nameControls(row));
+  watch.observe(row, {
+    subtree: true,
+    childList: true,
+    characterData: true,
+    attributeFilter: ["class", "aria-valuetext"],
+  });
+  return () => watch.disconnect();
+}
+
+// ---- all together --------------------------------------------------------------
+
+// Outside Jupyter's own pages no style rule reaches the static figure before this one.
+function hideStatic(el) {
+  if (el.closest(".jp-OutputArea")) return;
+  const before = [...document.querySelectorAll(".normlib-static")].filter(
+    (part) => part.compareDocumentPosition(el) & Node.DOCUMENT_POSITION_FOLLOWING,
+  );
+  if (before.length) before[before.length - 1].hidden = true;
+}
+
+function whenAttached(el, act) {
+  const watch = new ResizeObserver(() => {
+    if (!el.isConnected) return;
+    watch.disconnect();
+    act();
+  });
+  watch.observe(el);
+  return () => watch.disconnect();
+}
+
+function render({ model, el }) {
+  el.classList.add("normlib-picture");
+  const figure = () => el.closest(".normlib-figure");
+  const scroll = make("div", "normlib-scroll", el);
+  const stage = make("div", "normlib-stage", scroll);
+  const [width, height] = [model.get("width"), model.get("height")];
+  stage.style.setProperty("--width", `${width}px`);
+  stage.style.setProperty("--aspect", String(width / height));
+
+  showFrames(model, stage);
+  showProgress(model, stage);
+  const undo = [showWords(model, el)];
+  const notices = makeNotices(el, figure);
+  reportTouch(model, stage, notices);
+  undo.push(watchKernel(model, notices, figure));
+  undo.push(
+    whenAttached(el, () => {
+      hideStatic(el);
+      undo.push(reportRatio(model, stage));
+      if (figure()) undo.push(watchControls(figure()));
+      const room = new ResizeObserver(() => {
+        // What scrolls must be reachable by keyboard.
+        if (scroll.scrollWidth > scroll.clientWidth + 1) {
+          scroll.setAttribute("tabindex", "0");
+          scroll.setAttribute("role", "group");
+          scroll.setAttribute("aria-label", "picture, scrolls sideways");
+        } else {
+          for (const name of ["tabindex", "role", "aria-label"]) {
+            scroll.removeAttribute(name);
+          }
+        }
+      });
+      room.observe(scroll);
+      undo.push(() => room.disconnect());
+    }),
+  );
+  return () => undo.forEach((act) => act());
+}
+
+export default { render };
