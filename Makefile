@@ -61,7 +61,8 @@ test-code: $(READY)
 	$(TEST) tests normlib --doctest-modules -m "not browser" -n $(WORKERS)
 
 test-notebooks: $(READY)
-	$(TEST) --nbval --nbval-cell-timeout=120 notebooks \
+	$(TEST) --nbval --nbval-cell-timeout=120 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks \
 		-n $(WORKERS) --dist loadscope
 
 test-browser: $(READY)

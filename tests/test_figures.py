@@ -1,7 +1,10 @@
 """Every live figure over the range of its controls, in both sizes of type."""
 
 import asyncio
+import base64
+import html
 import io
+import re
 import time
 import warnings
 
@@ -14,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from normlib import live
-from normlib.live import stamps
+from normlib.live import page, stamps
 from normlib.live.controls import offered
 from normlib.live.figure import LiveFigure
 
@@ -61,6 +64,7 @@ def test_every_setting_is_drawn(name, lecture):
         for values in settings(figure, rng, count):
             figure.set(**values)
             assert {n: figure.values[n] for n in values} == values
+            assert figure.failed is None, (values, figure.sentence)
             assert not has_nan(figure), (values, figure.sentence)
             assert len(figure.sentence) > 20, values
             assert labels.problems() == [], values
@@ -105,17 +109,46 @@ def test_coming_back_gives_the_same_picture(name):
     assert figure.png == start
 
 
+def outputs_of(monkeypatch, act):
+    """Return the mime bundles that `act` displays."""
+    bundles = []
+    monkeypatch.setattr(page, "display", lambda bundle, raw: bundles.append(bundle))
+    act()
+    return bundles
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_mime_bundle_serves_page_file_and_screen_reader(name):
+def test_a_figure_is_shown_to_page_file_and_screen_reader(name, monkeypatch):
     figure = live.figures()[name]()
-    bundle = figure._repr_mimebundle_()
-    assert set(bundle) == {
-        "application/vnd.jupyter.widget-view+json",
-        "image/png",
-        "text/plain",
-    }
-    assert bundle["text/plain"] == figure.sentence
+    static, view = outputs_of(monkeypatch, figure.show)
+    assert static["text/plain"] == figure.sentence
     assert figure.sentence.endswith((".", "!", "?"))
+    words = html.escape(figure.sentence)
+    picture = re.search(r'<img alt="([^"]*)".*?base64,([^"]*)"', static["text/html"])
+    assert picture[1] == words
+    assert f">{words}</figcaption>" in static["text/html"]
+    saved = Image.open(io.BytesIO(base64.b64decode(picture[2])))
+    assert saved.size == (round(figure.width * 100), round(figure.height * 100))
+    assert set(view) == {page.VIEW}
+
+
+def test_what_stands_below_is_shown_once(monkeypatch):
+    figure, button = Line(), widgets.Button()
+
+    def show():
+        figure.show(below=[button], static_below="<p>below</p>")
+
+    for _ in range(2):
+        static, _ = outputs_of(monkeypatch, show)
+        assert static["text/html"].count("<p>below</p>") == 1
+        assert figure.widget.children[-1] is button
+        assert len(figure.widget.children) == 3
+
+
+def test_a_slide_has_a_kernel_and_needs_no_static_picture(monkeypatch, lecture):
+    bundles = outputs_of(monkeypatch, Line().show)
+    assert ("text/html" in bundles[0]) != lecture
+    assert page.VIEW in bundles[-1]
 
 
 class Line(LiveFigure):
@@ -148,9 +181,8 @@ def test_a_slider_moves_picture_and_sentence():
     figure.controls["height"].value = 9
     assert figure.sentence == "The line ends at 9."
     assert figure.png != before
-    assert figure._image.value == figure.png
-    assert figure._image.tooltip == figure.sentence
-    assert figure.sentence in figure._text.value
+    assert figure.picture.png == figure.png
+    assert figure.picture.sentence == figure.sentence
 
 
 def test_a_refused_setting_keeps_the_readers_value_and_says_why():
@@ -192,7 +224,7 @@ def test_an_unknown_control_is_named():
 def test_several_values_make_one_frame():
     figure = Line()
     frames = []
-    figure._image.observe(lambda change: frames.append(change), names="value")
+    figure.picture.observe(lambda change: frames.append(change), names="frame")
     figure.set(height=8, kind="down")
     assert len(frames) == 1
     assert figure.sentence == "The line ends at -8."
@@ -279,18 +311,18 @@ def test_long_work_draws_as_it_goes_and_leaves_the_page_alive():
     frames, ticks = [], []
 
     async def script(figure):
-        figure._image.observe(lambda change: frames.append(change), names="value")
+        figure.picture.observe(lambda change: frames.append(change), names="frame")
         figure.controls["height"].value = 8
         assert figure.finished == 0, "the control came back before the work was done"
         while figure._task is not None:
-            ticks.append(figure._progress.value)
+            ticks.append(figure.picture.progress)
             await asyncio.sleep(0.001)
 
     figure = in_a_page(script)
     assert figure.sentence == "The line has grown to 8."
     assert len(frames) >= 3
     assert len(ticks) >= 3
-    assert figure._progress_row.layout.visibility == "hidden"
+    assert figure.picture.progress == -1
 
 
 def test_moving_a_control_again_abandons_the_work_no_longer_wanted():
@@ -310,7 +342,7 @@ def test_stop_keeps_what_was_drawn_and_says_so():
     async def script(figure):
         figure.controls["height"].value = 8
         await asyncio.sleep(0.03)
-        figure._on_stop(None)
+        figure._on_stop()
         await asyncio.sleep(0.1)
 
     figure = in_a_page(script)
@@ -340,4 +372,4 @@ def test_the_png_holds_the_pixels_of_the_frame():
     figure = Line()
     decoded = Image.open(io.BytesIO(figure.png))
     assert decoded.format == "PNG"
-    assert np.array_equal(np.asarray(decoded), np.asarray(figure._picture()))
+    assert np.array_equal(np.asarray(decoded), figure.canvas.buffer_rgba())

@@ -257,3 +257,33 @@ def test_two_features_keep_only_their_order():
         assert (a, b) == pytest.approx((sign, -sign), abs=3e-3)
     figure.set(first=1.0, second=1.0)
     assert "nothing is left but the origin" in figure.sentence
+
+
+def test_dragging_to_the_right_turns_the_near_side_to_the_right():
+    figure = hypersphere.BesideRMS()
+    (touch, _), scene = figure.touches(), figure.layer
+    near = 1.0 * scene.turn[2]
+    assert abs(scene.seen(near)[0]) < 1e-9
+    figure.press(*touch.place(0, 0))
+    figure.drag(*touch.place(0.5, 0.3))
+    assert 0 < scene.seen(near)[0] < 1
+    figure.drag(*touch.place(-2.5, 0))
+    assert scene.seen(near)[0] < 0
+    assert 0 <= figure.values["turn"] <= 360
+
+
+def test_a_view_turns_on_past_a_full_circle():
+    figure = hypersphere.Projection()
+    figure.set(turn=350)
+    (touch,) = figure.touches()
+    figure.press(*touch.place(1, 0))
+    figure.drag(*touch.place(0, 0))
+    assert 0 < figure.values["turn"] < 60
+
+
+def test_the_two_features_are_where_the_pointer_is():
+    figure = hypersphere.TwoFeatures()
+    (touch,) = figure.touches()
+    figure.press(*touch.place(-1.04, 2.5))
+    assert (figure.values["first"], figure.values["second"]) == pytest.approx((-1, 2.5))
+    assert figure.sentence.startswith("(-1.00, 2.50) becomes")

@@ -115,3 +115,19 @@ def test_a_brighter_digit_reaches_whom_the_norm_lets_it(norm, own, others):
     change = np.abs(topic.MAP_NORMS[norm](x) - topic.MAP_NORMS[norm](figure.x))
     assert (change[5].max() > 0.05) == bool(own)
     assert (np.delete(change, 5, axis=0).max() > 1e-9) == bool(others)
+
+
+def test_a_cell_of_the_table_is_picked_and_its_number_dragged():
+    figure = topic.NormTable()
+    left, right = figure.touches()
+    figure.press(*right.place(4, 5))
+    figure.release()
+    assert (figure.values["sample"], figure.values["feature"]) == (5, 4)
+    figure.press(*left.place(0, 1))
+    figure.drag(*left.place(0, 3))
+    figure.release()
+    assert figure.values == {"norm": "batch", "sample": 1, "feature": 0, "change": 0}
+    figure.press(*left.place(0, 1))
+    figure.drag(*left.place(0, 0.5))
+    assert figure.values["change"] == 4
+    assert f"x[1, 0] = {figure.table[1, 0] + 4:.0f}" in figure.sentence

@@ -132,9 +132,15 @@ def test_no_path_of_a_machine(path):
 
 
 def test_tidy_renumbers_and_drops_what_changes_from_run_to_run():
-    widget = {tool.WIDGET_VIEW: {"model_id": "1"}, "image/png": "", "text/plain": "a"}
+    view = {tool.WIDGET_VIEW: {"model_id": "1"}}
+    widget = view | {"image/png": "", "text/plain": "a"}
     output = nbformat.v4.new_output("execute_result", widget, execution_count=7)
-    ran = nbformat.v4.new_code_cell("1 ", execution_count=7, outputs=[output])
+    outputs = [
+        nbformat.v4.new_output("stream", text="printed"),
+        output,
+        nbformat.v4.new_output("display_data", view),
+    ]
+    ran = nbformat.v4.new_code_cell("1 ", execution_count=7, outputs=outputs)
     ran.metadata["execution"] = {"iopub.status.busy": "a time"}
     notebook = nbformat.v4.new_notebook(
         cells=[ran, nbformat.v4.new_markdown_cell(" ")],
@@ -148,8 +154,10 @@ def test_tidy_renumbers_and_drops_what_changes_from_run_to_run():
 
     (cell,) = notebook.cells
     assert (cell.id, cell.source, cell.execution_count) == (name, "1", 1)
-    assert cell.outputs[0].execution_count == 1
-    assert set(cell.outputs[0].data) == {"image/png", "text/plain"}
+    printed, output = cell.outputs  # nothing is left of the view alone
+    assert printed.text == "printed"
+    assert output.execution_count == 1
+    assert set(output.data) == {"image/png", "text/plain"}
     assert cell.metadata == {}
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert "version" not in notebook.metadata["language_info"]

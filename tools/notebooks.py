@@ -30,8 +30,8 @@ METADATA = {
     "kernelspec": {**KERNEL, "name": "python3"},
     "language_info": {"name": "python"},
 }
-# A live widget without its kernel is an error message in place of the figure; the
-# picture in the same output is what a reader should see.
+# A live widget without its kernel is an error message; the output before it holds
+# the same as HTML.
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -54,6 +54,7 @@ def tidy(notebook):
             if "data" in output:
                 output["data"].pop(WIDGET_VIEW, None)
                 output["metadata"] = {}
+        cell.outputs = [o for o in cell.outputs if o.get("data", True)]
 
 
 def run(notebook, folder):

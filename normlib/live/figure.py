@@ -406,6 +406,7 @@ class LiveFigure:
         try:
             while True:
                 until = time.perf_counter() + TURN
+                done = next(work)
                 while time.perf_counter() < until:
                     done = next(work)
                 self.picture.progress = done

@@ -13,6 +13,7 @@ from normlib.live.folding_network import Folding
 from normlib.live.many_features import ManyFeatures, Singular
 from normlib.live.reader import reader_array
 from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
+from normlib.live.touch import Touch, turn
 from normlib.sphere.geometry import (
     cosine_to_ones,
     normalized_length,
@@ -88,6 +89,7 @@ class TwoFeatures(LiveFigure):
             ha="right",
             weight="bold",
         )
+        self.ax = ax
         self.grey = np.random.default_rng(1).uniform(-4, 4, (80, 2))
         ax.plot(*self.grey.T, ".", color=style.BEFORE, ms=5, alpha=0.6)
         (self.path,) = ax.plot([], [], color=style.AFTER, lw=1.5, alpha=0.6)
@@ -106,6 +108,14 @@ class TwoFeatures(LiveFigure):
             )
         ]
         return [self.path, self.cloud, self.input, self.output, *self.lines]
+
+    def touches(self):
+        """Let the input be dragged."""
+
+        def drag(x, y, start):
+            return {"first": x, "second": y}
+
+        return [Touch(self.ax, drag, "Press or drag: the square, x, goes there.")]
 
     def move(self, first, second, eps):
         """Normalize the point (first, second) and the grey ones."""
@@ -175,6 +185,10 @@ class _Scene(LiveFigure):
     def turn_slider(self, start=40):
         """Return the slider that turns the view around the ones direction."""
         return controls.whole("turn", 0, 360, start, 5)
+
+    def touches(self):
+        """Let the scene be turned."""
+        return [turn(self.scene.ax, "turn", full=True)]
 
     def from_view(self, turn):
         """Return the end of a sentence: from where the scene is seen."""
@@ -598,6 +612,11 @@ class BesideRMS(_Scene):
             for ax in (left, right)
         ]
         return [*moving, *self.notes]
+
+    def touches(self):
+        """Let both scenes be turned."""
+        scenes = self.layer, self.rms
+        return [turn(scene.ax, "turn", full=True) for scene in scenes]
 
     def move(self, mean, std, turn):
         """Give every point that mean and standard deviation, and normalize."""

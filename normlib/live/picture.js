@@ -237,7 +237,7 @@ const PLAY = [
 
 // ipywidgets gives its controls no names; what stands beside them gives them.
 function nameControls(row) {
-  for (const control of row.querySelectorAll(".widget-inline-hbox, .widget-play")) {
+  for (const control of row.querySelectorAll(".widget-inline-hbox, .widget-toggle-buttons, .widget-play")) {
     const label = control.querySelector(".widget-label")?.textContent.trim() || "";
     const readout = control.querySelector(".widget-readout");
     for (const handle of control.querySelectorAll(".noUi-handle")) {
@@ -247,10 +247,6 @@ function nameControls(row) {
     if (readout?.isContentEditable) {
       set(readout, "role", "textbox");
       set(readout, "aria-label", `${label || "value"}, as a number`);
-    }
-    for (const buttons of control.querySelectorAll(".widget-toggle-buttons")) {
-      set(buttons, "role", "group");
-      set(buttons, "aria-label", label || "choice");
     }
     if (control.matches(".widget-toggle-buttons")) {
       set(control, "role", "group");

@@ -19,6 +19,7 @@ from normlib.landscape.around import (
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
+from normlib.live.touch import turn
 from normlib.nets.layers import Linear
 from normlib.nets.network import mlp
 
@@ -128,7 +129,7 @@ class Surfaces(LiveFigure):
         self.colors = ScalarMappable(colors, "viridis_r")
         mine = "your directions" if callable(self.kinds[1]) else "filter-normalised"
         self.maps, self.crosses, self.meshes, self.shares = [], [], [], []
-        self.rings = []
+        self.rings, self.views = [], []
         for k, words in enumerate(("raw directions", mine)):
             ax = fig.add_axes((0.07 + 0.45 * k, 0.56, 0.36, 0.36))
             ax.set_title(words)
@@ -157,6 +158,7 @@ class Surfaces(LiveFigure):
             wide = half * box.width / box.height
             below.set(xlim=(-wide, wide), ylim=(-half, half))
             below.axis("off")
+            self.views.append(below)
             mesh = PolyCollection([], edgecolors="white", linewidths=0.4)
             self.meshes.append(below.add_collection(mesh))
             self.shares.append(fig.text(0.25 + 0.45 * k, 0.02, "", ha="center"))
@@ -170,6 +172,11 @@ class Surfaces(LiveFigure):
             *self.meshes,
             *self.shares,
         ]
+
+    def touches(self):
+        """Let the surfaces be turned."""
+        hint = "Drag a surface to turn it."
+        return [turn(ax, "azimuth", hint=hint) for ax in self.views]
 
     def move(self, norm, factor, azimuth, seed):
         """Evaluate the loss around the network with its weights multiplied."""

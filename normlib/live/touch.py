@@ -81,7 +81,7 @@ class Touch:
         return left * page.width, (1 - top) * page.height
 
 
-def turn(ax, control, degrees=180.0, hint="Drag the view to turn it."):
+def turn(ax, control, degrees=180.0, full=False, hint="Drag the view to turn it."):
     """Return a `Touch` that turns a view around its upright axis.
 
     Parameters
@@ -92,13 +92,15 @@ def turn(ax, control, degrees=180.0, hint="Drag the view to turn it."):
         Name of the control of the viewer's azimuth, in degrees.
     degrees : float
         Turn for a drag over the whole width of `ax`.
+    full : bool
+        Whether the control goes once around, 0 to 360, so that 361 is 1.
     hint : str
         One line for the reader.
     """
 
     def to_values(x, y, start):
         low, high = ax.get_xlim()
-        turned = degrees * (x - start.x) / (high - low)
-        return {control: start.values[control] - turned}
+        angle = start.values[control] - degrees * (x - start.x) / (high - low)
+        return {control: angle % 360 if full else angle}
 
     return Touch(ax, to_values, hint)

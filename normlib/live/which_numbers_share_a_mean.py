@@ -16,6 +16,7 @@ from normlib.datasets import load_digits
 from normlib.live import controls, cube, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
+from normlib.live.touch import Touch
 
 TABLE_NORMS = {"batch": batch_norm, "layer": layer_norm, "rms": rms_norm}
 
@@ -141,6 +142,29 @@ class NormTable(LiveFigure):
             *marks,
             self.title,
             *(text for row in margins for text in row),
+        ]
+
+    def touches(self):
+        """Let a cell be picked in either table, and its number be dragged."""
+
+        def pick(x, y, start):
+            return {"feature": round(start.x), "sample": round(start.y)}
+
+        def change(x, y, start):
+            picked = start.values["sample"], start.values["feature"]
+            if (round(start.y), round(start.x)) != picked:
+                return pick(x, y, start)
+            return {"change": start.values["change"] + 8 * (start.y - y)}
+
+        return [
+            Touch(
+                self.left,
+                change,
+                "Click a number to pick it; drag the picked one up or down to change "
+                "it.",
+                "pointer",
+            ),
+            Touch(self.right, pick, cursor="pointer"),
         ]
 
     def move(self, norm, sample, feature, change):
