@@ -4,6 +4,7 @@ Pictures of what was seen are left in artefacts/.
 """
 
 import shutil
+from functools import partial
 
 import pytest
 from browser import (
@@ -110,10 +111,21 @@ def press(page, element, *keys):
 
 
 # The first that works: a step up; a step down, from the upper end; then the ends of
-# the range, for a step that is too small to be seen. Seconds to wait after each: a
-# figure that needs longer than the first is still seen to change, later.
+# the range, for a step that is too small to be seen. Where the kernel cannot be asked
+# whether it is done, seconds to wait after each: a figure that needs longer than the
+# first is still seen to change, later.
 SLIDER_KEYS = (["ArrowRight"], ["ArrowLeft", "ArrowLeft"], ["End"], ["Home"])
 SECONDS = (1, 1, 3, 6)
+
+# Returns once the kernel has done all it was asked before, and the page shows it. The
+# second time, because a control holds a message back while one is under way.
+KERNEL_IS_DONE = """async () => {
+  const { session } = window.jupyterapp.shell.currentWidget.sessionContext;
+  for (let k = 0; k < 2; k++) {
+    await session.kernel.requestKernelInfo();
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  }
+}"""
 
 
 def slider_moves(page, handle):
@@ -139,17 +151,32 @@ def control_moves(page, control):
     raise AssertionError(f"unknown control: {control.evaluate('c => c.outerHTML')}")
 
 
+def is_play(control):
+    return control.evaluate("c => c.matches('.widget-play')")
+
+
 def is_disabled(control):
     return control.evaluate(
         "c => c.disabled || !!c.querySelector('[disabled], :disabled')"
     )
 
 
-def answers(figure, moves):
-    """Return whether picture and sentence change under the first moves that do it."""
+def kernel_is_done(page):
+    """Wait for the kernel of the notebook in JupyterLab."""
+    page.evaluate(KERNEL_IS_DONE)
+
+
+def answers(figure, moves, settle=None):
+    """Return whether picture and sentence change under the first moves that do it.
+
+    With `settle`, which waits for the kernel, an unchanged figure is known at once.
+    """
     before = shown(figure)
     for move, seconds in zip(moves, SECONDS[-len(moves) :], strict=True):
         move()
+        if settle is not None:
+            settle()
+            seconds = 0.1
         if wait_for_change(figure, before, seconds):
             return True
         # A stub of an exercise draws nothing and says so, whatever the setting.
@@ -158,15 +185,18 @@ def answers(figure, moves):
     return False
 
 
-def answers_elsewhere(page, figure, moves, others):
+def answers_elsewhere(page, figure, moves, others, settle=None):
     """Return the same once other controls were moved: some matter only then."""
     for other in others:
         for ways in control_moves(page, other):
             # Home, then End, which stays: at 0 steps, say, nothing else matters.
             for way in reversed(ways[-2:]):
                 way()
-                wait_until_still(figure)
-                if answers(figure, moves[-2:]):
+                if settle is not None:
+                    settle()
+                else:
+                    wait_until_still(figure)
+                if answers(figure, moves[-2:], settle):
                     return True
     return False
 
@@ -183,14 +213,26 @@ def check_figure(page, figure, where):
     silent = []
     for control in controls:
         for moves in control_moves(page, control):
-            if not answers(figure, moves):
+            if not answers(figure, moves, partial(kernel_is_done, page)):
                 silent.append((control, moves))
+            if is_play(control):
+                for pause in moves:  # else the picture goes on changing by itself
+                    pause()
+                wait_until_still(figure)
     for control, moves in silent:
-        others = [other for other in controls if other != control]
-        assert answers_elsewhere(page, figure, moves, others), (
-            f"{where}: {control.inner_text()!r} was moved, "
-            "but picture and sentence did not both change"
-        )
+        # Play is no setting, and a picture that plays changes by itself.
+        others = [c for c in controls if c != control and not is_play(c)]
+        # The second time by the clock, for work that goes on between messages.
+        for settle in (partial(kernel_is_done, page), None):
+            if answers_elsewhere(page, figure, moves, others, settle):
+                break
+            if settle is not None and answers(figure, moves):
+                break
+        else:
+            raise AssertionError(
+                f"{where}: {control.inner_text()!r} was moved, "
+                "but picture and sentence did not both change"
+            )
 
 
 # ---- in JupyterLab --------------------------------------------------------------
