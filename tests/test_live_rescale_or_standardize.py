@@ -202,3 +202,11 @@ def test_a_readers_array_is_checked_and_its_input_protected():
         reader_array(lambda a: None, x, shape=(3,))
     with pytest.raises(ReaderError, match="1 numbers that are NaN"):
         reader_array(lambda a: np.array([1.0, np.nan, 0]), x, shape=(3,))
+
+
+def test_the_outlier_can_be_dragged():
+    figure = Outlier()
+    (touch,) = figure.touches()
+    assert touch.to_values(200.0, 0.1, None) == {"strength": 200.0}
+    figure.set(strength=touch.to_values(300.0, 0.1, None)["strength"])
+    assert "lies 300 standard deviations out" in figure.sentence

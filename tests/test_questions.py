@@ -3,7 +3,6 @@
 import pytest
 
 from normlib.live import Card, Question
-from normlib.live.setup_check import setup_check
 
 
 def make():
@@ -48,10 +47,3 @@ def test_a_test_that_decides_nothing_is_refused():
 def test_the_answer_hides_without_a_kernel():
     page = make()._repr_mimebundle_()["text/html"]
     assert page.index("<details>") < page.index("Reasons")
-
-
-def test_the_set_up_is_complete_here(capsys):
-    setup_check()
-    said = capsys.readouterr().out
-    assert "NO" not in said
-    assert said.endswith("All is set. Go on to notebook 01.\n")

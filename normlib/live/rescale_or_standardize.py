@@ -12,6 +12,7 @@ from normlib.datasets import bimodal, load_digits, skewed, uniform, with_outlier
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
+from normlib.live.touch import Touch
 
 COUNT = 400
 PIXEL = 28
@@ -316,7 +317,7 @@ class Outlier(LiveFigure):
             (others,) = ax.plot([], [], "|", ms=24, mew=1.5, color=style.AFTER)
             (outlier,) = ax.plot([], [], "D", ms=9, color=style.WARN, clip_on=False)
             self.strips += [alone, others, outlier]
-        ax = fig.add_axes((0.60, 0.19, 0.36, 0.62))
+        ax = self.right = fig.add_axes((0.60, 0.19, 0.36, 0.62))
         ax.set(xscale="log", yscale="log", xlim=(3.1, 1050), ylim=(0.0004, 1.3))
         ax.set_xlabel("outlier's distance (std)")
         ax.set_title("spread left to the others")
@@ -327,6 +328,15 @@ class Outlier(LiveFigure):
         ax.text(3.6, 0.0008, "min-max (solid)", color=style.INK)
         ax.text(1000, 0.85, "standardize (dashed)", color=style.AFTER, ha="right")
         return [*self.strips, *self.curves, *self.dots]
+
+    def touches(self):
+        """Return the drag of the outlier along the curves."""
+
+        def to_values(x, y, start):
+            return {"strength": x}
+
+        hint = "Drag in the picture on the right to move the outlier."
+        return [Touch(self.right, to_values, hint)]
 
     def move(self, strength, n, seed):
         """Move the outlier and rescale all values with it."""
