@@ -87,9 +87,9 @@ def integer(name, value, *, minimum=1):
     >>> integer("depth", 3)
     3
     """
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, got {value}; give a number")
     try:
+        if isinstance(value, (bool, np.bool_, np.ndarray)):
+            raise TypeError  # True counts as 1, and an array of one entry as a number
         number = operator.index(value)
     except TypeError:
         raise TypeError(
@@ -131,8 +131,9 @@ def number(name, value, *, minimum=None, positive=False):
     0.0
     """
     try:
-        if isinstance(value, (str, bytes)) or np.ndim(value):
-            raise TypeError  # float() would read "0.1", and an array of one entry
+        # float() would read "0.1", True, and an array of one entry.
+        if isinstance(value, (str, bytes, bool, np.bool_, np.ndarray)):
+            raise TypeError
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be one number, got {value!r}") from None

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlib._arguments import choice, integer
+
+#: The norms that give sets of entries mean 0 and variance 1 (rms: mean square 1).
 NORMS = ("batch", "layer", "instance", "group", "rms")
 
 #: The axis of the features (channels) in each layout, by the number of axes.
@@ -28,54 +31,36 @@ LAYER_READINGS = {
 }
 
 
-class Sets(NamedTuple):
-    """Which entries of a matrix form one set.
-
-    Attributes
-    ----------
-    width : int
-        Neighbouring entries of a row that belong to one set.
-    across : bool
-        Whether those entries of all other rows belong to it as well.
-    repeat : int
-        Neighbouring entries of a row that share one parameter.
-    """
-
-    width: int
-    across: bool
-    repeat: int
-
-
 class Sharing(NamedTuple):
     """How a norm shares its statistics and parameters over an array.
 
-    The array becomes a matrix: ``x.transpose(order).reshape(matrix)``.
-
     Attributes
     ----------
-    order : tuple of int or None
-        Order of the axes in which the sets are neighbours; None: as they are.
-    matrix : tuple of int
-        Rows and columns; a row is one sample or token.
-    sets : Sets
-        Which entries of the matrix share statistics and parameters.
+    shape : tuple of int
+        Shape of x, in group norm with its channels cut into groups.
+    axes : tuple of int
+        Axes of that shape along which entries share one mean and variance.
+    gamma_axes : tuple of int
+        Axes of that shape along which entries share one gamma and beta.
+    gamma_view : tuple of int
+        That shape with 1 for the gamma_axes: so gamma is broadcast.
     stats_shape : tuple of int
         Shape of the mean and of the variance; its product counts the pairs.
     parameter_shape : tuple of int
-        Shape of gamma and beta.
+        Shape of gamma and beta as the caller knows them.
     size : int
-        Entries in one set.
+        Entries that share one mean.
     """
 
-    order: tuple | None
-    matrix: tuple
-    sets: Sets
+    shape: tuple
+    axes: tuple
+    gamma_axes: tuple
+    gamma_view: tuple
     stats_shape: tuple
     parameter_shape: tuple
     size: int
 
 
-@lru_cache(maxsize=1024, typed=True)  # 2.0 is no number of groups, though 2 is
 def sharing(norm, shape, num_groups=None, axes=None):
     """Describe which entries share statistics and parameters.
 
@@ -93,13 +78,7 @@ def sharing(norm, shape, num_groups=None, axes=None):
     Returns
     -------
     Sharing
-        The matrix, its sets, and the shapes of statistics and parameters.
-
-    Raises
-    ------
-    ValueError
-        If the norm is unknown, the shape is no layout of it, an axis has no
-        entries, or `num_groups` does not divide the channels.
+        The axes, and the shapes of statistics and parameters.
 
     Notes
     -----
@@ -117,46 +96,79 @@ def sharing(norm, shape, num_groups=None, axes=None):
     Examples
     --------
     >>> how = sharing("group", (2, 6, 4, 4), num_groups=3)
-    >>> how.matrix, how.sets.width, how.stats_shape
-    ((2, 96), 32, (2, 3))
+    >>> how.shape, how.axes, how.stats_shape
+    ((2, 3, 2, 4, 4), (2, 3, 4), (2, 3))
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
-    _check_options(norm, num_groups, axes)
-    if not shape:
-        raise ValueError("x must have at least one axis, got a single number")
-    if min(shape) < 1:
-        raise ValueError(
-            f"x must have at least one entry along every axis, got shape {shape}; "
-            f"leave empty batches out"
-        )
+    choice("norm", norm, NORMS)
     if norm in ("layer", "rms"):
-        return _over_axes(
-            shape, normalize_axes(-1 if axes is None else axes, len(shape))
-        )
-    if len(shape) not in CHANNEL_AXIS:
-        raise ValueError(
-            f"x must have shape (N, D), (N, T, D) or (N, C, H, W) for {norm} norm, "
-            f"got {shape}; reshape x to one of these"
-        )
-    if norm == "batch":
-        return _batch(shape)
-    return _within_sample(shape, num_groups)
-
-
-def _check_options(norm, num_groups, axes):
-    if norm == "group" and num_groups is None:
-        raise ValueError("num_groups is needed for group norm, got None; try 2")
-    if norm != "group" and num_groups is not None:
-        raise ValueError(
-            f"num_groups is for group norm only, got num_groups={num_groups} with "
-            f"norm={norm!r}; leave it out"
-        )
-    if norm not in ("layer", "rms") and axes is not None:
+        axes = normalize_axes(-1 if axes is None else axes, len(shape))
+    elif axes is not None:
         raise ValueError(
             f"axes is for layer and rms norm only, got axes={axes} with "
             f"norm={norm!r}; leave it out"
         )
+    if norm == "group":
+        if num_groups is None:
+            raise ValueError("num_groups is needed for group norm, got None; try 2")
+        num_groups = integer("num_groups", num_groups)
+    elif num_groups is not None:
+        raise ValueError(
+            f"num_groups is for group norm only, got num_groups={num_groups} with "
+            f"norm={norm!r}; leave it out"
+        )
+    return known_sharing(norm, shape, num_groups, axes)
+
+
+@lru_cache(maxsize=1024)
+def known_sharing(norm, shape, num_groups=None, axes=None):
+    """Return `sharing` of arguments that are known to be right."""
+    if 0 in shape:
+        raise ValueError(
+            f"x must have at least one entry along every axis, got shape {shape}; "
+            f"leave empty batches out"
+        )
+    ndim = len(shape)
+    every = range(ndim)
+    if norm in ("layer", "rms"):
+        others = tuple(axis for axis in every if axis not in axes)
+        return _described(shape, axes, others, tuple(shape[axis] for axis in axes))
+    if ndim not in CHANNEL_AXIS:
+        raise ValueError(
+            f"x must have shape (N, D), (N, T, D) or (N, C, H, W) for {norm} norm, "
+            f"got {shape}; reshape x to one of these"
+        )
+    channel = CHANNEL_AXIS[ndim]
+    channels = shape[channel]
+    others = tuple(axis for axis in every if axis != channel)
+    if norm == "batch":
+        return _described(shape, others, others, (channels,))
+    if norm == "instance":
+        return _described(shape, others[1:], others, (channels,))
+    if channels % num_groups:
+        divisors = [str(k) for k in range(1, channels + 1) if channels % k == 0]
+        raise ValueError(
+            f"num_groups must divide the {channels} channels of x, got {num_groups}; "
+            f"choose one of {', '.join(divisors)}"
+        )
+    # The axis of the channels becomes two: the groups, and the channels of a group.
+    shape = (
+        *shape[:channel],
+        num_groups,
+        channels // num_groups,
+        *shape[channel + 1 :],
+    )
+    within = tuple(axis for axis in range(1, ndim + 1) if axis != channel)
+    others = tuple(
+        axis for axis in range(ndim + 1) if axis not in (channel, channel + 1)
+    )
+    return _described(shape, within, others, (channels,))
+
+
+def _described(shape, axes, gamma_axes, parameter_shape):
+    kept = tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    view = tuple(1 if axis in gamma_axes else n for axis, n in enumerate(shape))
+    size = prod(shape) // prod(kept)
+    return Sharing(shape, axes, gamma_axes, view, kept, parameter_shape, size)
 
 
 def normalize_axes(axes, ndim):
@@ -184,6 +196,8 @@ def normalize_axes(axes, ndim):
     >>> normalize_axes((-1, 1), 4)
     (1, 3)
     """
+    if ndim == 0:
+        raise ValueError("x must have at least one axis, got a single number")
     given = tuple(axes) if np.iterable(axes) else (axes,)
     whole = all(
         isinstance(axis, int | np.integer) and not isinstance(axis, bool)
@@ -196,60 +210,6 @@ def normalize_axes(axes, ndim):
             f"got {axes!r}"
         )
     return tuple(found)
-
-
-def _over_axes(shape, axes):
-    """Share over whole axes; parameters, if any, have the shape of these axes."""
-    ndim = len(shape)
-    kept = tuple(axis for axis in range(ndim) if axis not in axes)
-    stats_shape = tuple(shape[axis] for axis in kept)
-    parameter_shape = tuple(shape[axis] for axis in axes)
-    size, count = prod(parameter_shape), prod(stats_shape)
-    if kept and axes == tuple(range(len(axes))):
-        order, matrix, sets = None, (size, count), Sets(1, True, 1)
-    else:
-        order = None if kept + axes == tuple(range(ndim)) else kept + axes
-        matrix, sets = (count, size), Sets(size, False, 1)
-    return Sharing(order, matrix, sets, stats_shape, parameter_shape, size)
-
-
-def _batch(shape):
-    """Share over all axes but the channels."""
-    channels = shape[CHANNEL_AXIS[len(shape)]]
-    positions = shape[2] * shape[3] if len(shape) == 4 else 1
-    rows = prod(shape) // (channels * positions)
-    return Sharing(
-        None,
-        (rows, channels * positions),
-        Sets(positions, True, positions),
-        (channels,),
-        (channels,),
-        rows * positions,
-    )
-
-
-def _within_sample(shape, num_groups):
-    """Share over the positions of a group of channels; None: each channel alone."""
-    n, channels = shape[0], shape[CHANNEL_AXIS[len(shape)]]
-    groups = channels if num_groups is None else num_groups
-    if isinstance(groups, bool) or not isinstance(groups, int | np.integer):
-        raise ValueError(f"num_groups must be a whole number, got {num_groups!r}")
-    if groups < 1 or channels % groups:
-        divisors = [k for k in range(1, channels + 1) if channels % k == 0]
-        raise ValueError(
-            f"num_groups must divide the {channels} channels of x, got {num_groups}; "
-            f"choose one of {', '.join(map(str, divisors))}"
-        )
-    positions = prod(shape) // (n * channels)
-    width = channels // groups * positions
-    return Sharing(
-        (0, 2, 1) if len(shape) == 3 else None,
-        (n, channels * positions),
-        Sets(width, False, positions),
-        (n, int(groups)),
-        (channels,),
-        width,
-    )
 
 
 def layer_axes(reading, ndim):
@@ -324,16 +284,11 @@ def index_sets(norm, shape, *, num_groups=None, axes=None):
     array([[0, 0, 0],
            [1, 1, 1]])
     """
-    how = _sharing(norm, shape, num_groups, axes)
-    rows, columns = how.matrix
-    if how.sets.across:
-        labels = np.tile(np.arange(columns) // how.sets.width, (rows, 1))
-    else:
-        labels = np.arange(rows * columns) // how.sets.width
-    if how.order is None:
-        return labels.reshape(shape)
-    labels = labels.reshape([shape[axis] for axis in how.order])
-    return labels.transpose(np.argsort(how.order))
+    shape = _shape(shape)
+    how = sharing(norm, shape, num_groups, axes)
+    ones = [1 if axis in how.axes else n for axis, n in enumerate(how.shape)]
+    labels = np.arange(prod(how.stats_shape)).reshape(ones)
+    return np.broadcast_to(labels, how.shape).reshape(shape).copy()
 
 
 def shared_with(norm, shape, index, *, num_groups=None, axes=None):
@@ -392,7 +347,7 @@ def count_sets(norm, shape, *, num_groups=None, axes=None):
     >>> [count_sets(norm, (8, 6, 4, 4)) for norm in ("batch", "instance")]
     [6, 48]
     """
-    return prod(_sharing(norm, shape, num_groups, axes).stats_shape)
+    return prod(sharing(norm, _shape(shape), num_groups, axes).stats_shape)
 
 
 def parameter_shape(norm, shape, *, num_groups=None, axes=None):
@@ -415,12 +370,11 @@ def parameter_shape(norm, shape, *, num_groups=None, axes=None):
     >>> parameter_shape("layer", (8, 6, 4, 4), axes=(1, 2, 3))
     (6, 4, 4)
     """
-    return _sharing(norm, shape, num_groups, axes).parameter_shape
+    return sharing(norm, _shape(shape), num_groups, axes).parameter_shape
 
 
-def _sharing(norm, shape, num_groups, axes):
-    """Call `sharing` with arguments that can be hashed (lists become tuples)."""
-    shape = tuple(int(n) for n in shape)
-    if axes is not None and not isinstance(axes, int | np.integer):
-        axes = tuple(axes)
-    return sharing(norm, shape, num_groups, axes)
+def _shape(shape):
+    """Return a shape as a tuple of whole numbers, or say what is wrong with it."""
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"shape must be a tuple such as (2, 3), got {shape!r}")
+    return tuple(integer("shape", n, minimum=0) for n in shape)

@@ -1,33 +1,138 @@
 """Batch, layer, instance, group, RMS and weight norm: forward and backward.
 
-One core (``normlib.core``) standardizes sets of entries; a named norm only says
-which sets (``normlib.axes``) and where gamma and beta go.
+First comes the arithmetic of every norm, for the functions below and for the layers
+of ``normlib.nets`` alike. A named norm says which entries share a mean
+(``normlib.axes``), checks what it is given, and calls that arithmetic.
 
 Every forward returns ``(y, cache)`` and its backward takes ``(dy, cache)``. The
 variance is two-pass with 1/N, `eps` stands inside the root, and a result has the
 float type of x (float16 is computed in float32).
 """
 
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 
-from normlib import core
+from normlib._arguments import number
 from normlib.axes import Sharing, normalize_axes, sharing
+
+LONG = 256  # so many terms of size 1 float32 adds up well enough
+TINY_EPS = 1e-30  # an eps below this is as good as none in float32
 
 
 class Stats(NamedTuple):
-    """Statistics of `standardize`, of x's shape with 1 for the averaged axes.
+    """Mean, variance (1/N) and 1/sqrt(var + eps), with length 1 for averaged axes."""
 
-    Attributes
-    ----------
-    mean, var, inv_std : ndarray
-        Mean, variance (1/N) and 1/sqrt(var + eps).
-    """
-
-    mean: np.ndarray
+    mean: np.ndarray | None
     var: np.ndarray
     inv_std: np.ndarray
+
+
+# --- the arithmetic of every norm -------------------------------------------------
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def forward(x, how, eps, gamma=None, beta=None, centre=True):
+    """Return ``y = gamma * x_hat + beta``, x_hat and the Stats, by what `how` shares.
+
+    ``x_hat = (x - mean) / sqrt(var + eps)``. Without `centre` (RMS norm) no mean is
+    subtracted: var is then the mean square.
+    """
+    mean, centred = None, x
+    if centre:
+        mean = average(x, how)
+        centred = x - mean
+        rest = average(
+            centred, how, rough=True
+        )  # what the rounding of the mean has left
+        centred -= rest
+        mean += rest
+    y = centred * centred
+    var = average(y, how)
+    if squares_were_lost(var, eps):
+        return forward_in_float64(x, how, eps, gamma, beta, centre)
+    inv_std = inverse_root(var, eps)
+    x_hat = np.multiply(centred, inv_std, out=centred if centre else None)
+    return scale_and_shift(x_hat, gamma, beta, out=y), x_hat, Stats(mean, var, inv_std)
+
+
+def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
+    """Return dx, dgamma and dbeta of `forward`.
+
+    ``dx = inv_std * (d - mean(d) - x_hat * mean(d * x_hat))`` with d = gamma * dy.
+    """
+    dx = dy * x_hat
+    dgamma, dbeta = total(dx, how.gamma_axes), total(dy, how.gamma_axes)
+    if how.axes == how.gamma_axes:  # batch norm: gamma is a factor of each mean
+        d, mean, mean_product = dy, dbeta / how.size, dgamma / how.size
+        inv_std = inv_std if gamma is None else inv_std * gamma
+    else:
+        d = dy if gamma is None else dy * gamma
+        mean = average(d, how, rough=True) if centre else None
+        mean_product = average(np.multiply(d, x_hat, out=dx), how, rough=True)
+    np.multiply(x_hat, -mean_product, out=dx)
+    dx += d
+    if centre:
+        dx -= mean
+    dx *= inv_std
+    return dx, dgamma, dbeta
+
+
+def average(x, how, rough=False):
+    """Return the mean of the entries that share one, kept with length 1."""
+    mean = total(x, how.axes, rough)
+    mean /= how.size
+    return mean
+
+
+def total(x, axes, rough=False):
+    """Sum over some axes, kept with length 1; float32 in float64, unless rough does."""
+    wide = x.dtype.itemsize < 8 and not (rough and max(x.shape) <= LONG)
+    sums = np.add.reduce(x, axes, np.float64 if wide else None, keepdims=True)
+    return sums.astype(x.dtype, copy=False)
+
+
+def scale_and_shift(x_hat, gamma, beta, out=None):
+    """Return ``gamma * x_hat + beta``; None stands for 1 and 0."""
+    y = np.multiply(x_hat, 1 if gamma is None else gamma, out=out)
+    if beta is not None:
+        y += beta
+    return y
+
+
+def inverse_root(var, eps):
+    """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
+    std = np.sqrt(var + var.dtype.type(eps))
+    if eps < TINY_EPS:
+        std[std == 0] = np.inf
+    return 1 / std
+
+
+def squares_were_lost(var, eps):
+    """Say whether squares of float32 overflowed, or fell below the smallest number."""
+    if var.dtype.itemsize >= 8:
+        return False
+    lost = eps < TINY_EPS and var.min() < np.finfo(var.dtype).tiny
+    return lost or not isfinite(np.add.reduce(var, axis=None))
+
+
+def forward_in_float64(x, how, eps, gamma, beta, centre):
+    """Return `forward` in float64 as x's type, and var so only if that can hold it."""
+    y, x_hat, stats = forward(x.astype(np.float64), how, eps, gamma, beta, centre)
+    mean, var, inv_std = (a if a is None else a.astype(x.dtype) for a in stats)
+    if not np.allclose(var, stats.var, rtol=1e-3, atol=0):
+        var = stats.var
+    return y.astype(x.dtype), x_hat.astype(x.dtype), Stats(mean, var, inv_std)
+
+
+def by_given(x, mean, var, eps):
+    """Return x_hat and 1/sqrt(var + eps) by statistics that do not depend on x."""
+    inv_std = inverse_root(var, eps)
+    return (x - mean) * inv_std, inv_std
+
+
+# --- what a backward pass needs ---------------------------------------------------
 
 
 class NormCache(NamedTuple):
@@ -103,7 +208,7 @@ class WeightNormCache(NamedTuple):
     dtype: np.dtype
 
 
-# --- standardize over any axes ------------------------------------------------
+# --- standardize over any axes ----------------------------------------------------
 
 
 def standardize(x, axes, *, eps=1e-5):
@@ -151,13 +256,10 @@ def standardize(x, axes, *, eps=1e-5):
     array([[2.]])
     """
     x, dtype = _floats(x)
-    axes = normalize_axes(axes, x.ndim)
     how = sharing("layer", x.shape, None, axes)
-    eps = _checked_eps(eps)
-    x_hat, _, moments = core.forward(_matrix(x, how), how.sets, eps)
-    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
-    x_hat = _array(x_hat, how, x.shape).astype(dtype, copy=False)
-    return x_hat, Stats(*(moment.reshape(kept) for moment in moments))
+    _, x_hat, stats = forward(x, how, number("eps", eps, minimum=0))
+    _check_result(x, stats.var)
+    return x_hat.astype(dtype, copy=False), stats
 
 
 def standardize_backward(dx_hat, x_hat, inv_std, axes):
@@ -205,79 +307,82 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
     """
     x_hat, dtype = _floats(x_hat, "x_hat")
     dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype, "dx_hat")
-    axes = normalize_axes(axes, x_hat.ndim)
-    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x_hat.shape))
+    how = sharing("layer", x_hat.shape, None, axes)
+    kept = tuple(1 if axis in how.axes else n for axis, n in enumerate(x_hat.shape))
     if np.shape(inv_std) != kept:
         raise ValueError(
             f"inv_std must have shape {kept}, got {np.shape(inv_std)}; pass "
             f"stats.inv_std of standardize with the same axes"
         )
-    how = sharing("layer", x_hat.shape, None, axes)
-    inv_std = _per_set(np.asarray(inv_std, x_hat.dtype), how)
-    dx, _, _ = core.backward(
-        _matrix(dx_hat, how), _matrix(x_hat, how), inv_std, how.sets
-    )
-    return _array(dx, how, x_hat.shape).astype(dtype, copy=False)
+    inv_std = np.asarray(inv_std, x_hat.dtype)
+    dx, _, _ = backward(dx_hat, x_hat, inv_std, how)
+    return dx.astype(dtype, copy=False)
 
 
 # --- the five norms over sets of entries --------------------------------------
 
 
-def _forward(x, dtype, how, gamma, beta, eps, centre=True):
-    """Run the core; return y, x_hat, the statistics and gamma in public shapes."""
-    eps = _checked_eps(eps)
+# What to do where every mean would be over one value.
+WAY_OUT = {
+    "batch": "more samples, or use batch_norm_inference",
+    "instance": "more positions, or use layer_norm",
+    "group": "fewer groups",
+}
+
+
+def _forward(norm, x, gamma, beta, eps, num_groups=None, axes=None):
+    """Check the arguments of a norm, compute it, and return y and the cache."""
+    x, dtype = _floats(x)
+    if norm in ("layer", "rms"):
+        axes = _trailing(axes, x)
+    how = sharing(norm, x.shape, num_groups, axes)
+    if how.size == 1 and norm in WAY_OUT:
+        raise ValueError(
+            f"{norm} norm needs more than one value per mean, got one (x has shape "
+            f"{x.shape}): every x_hat would be 0; take {WAY_OUT[norm]}"
+        )
+    eps = number("eps", eps, minimum=0)
     gamma = _parameter(gamma, how, x.dtype, "gamma")
     beta = _parameter(beta, how, x.dtype, "beta")
-    x_hat, y, moments = core.forward(
-        _matrix(x, how), how.sets, eps, _flat(gamma), _flat(beta), centre=centre
+    y, x_hat, stats = forward(
+        x.reshape(how.shape),
+        how,
+        eps,
+        _view(gamma, how),
+        _view(beta, how),
+        norm != "rms",
     )
-    stats = [moment.reshape(how.stats_shape) for moment in moments]
-    y = _array(y, how, x.shape).astype(dtype, copy=False)
-    return y, _array(x_hat, how, x.shape), stats, gamma
+    _check_result(x, stats.var)
+    y = y.reshape(x.shape).astype(dtype, copy=False)
+    x_hat = x_hat.reshape(x.shape)
+    mean, var, inv_std = (a if a is None else a.reshape(how.stats_shape) for a in stats)
+    if norm == "rms":
+        return y, RMSCache(x_hat, var, inv_std, gamma, how, dtype)
+    return y, NormCache(x_hat, mean, var, inv_std, gamma, how, dtype)
 
 
-def _backward(dy, cache, inv_std, centre=True):
-    """Run the core backward; return dx, dgamma and dbeta in public shapes."""
-    how, shape = cache.sharing, cache.x_hat.shape
-    dy = _gradient(dy, shape, cache.x_hat.dtype)
-    dx, dgamma, dbeta = core.backward(
-        _matrix(dy, how),
-        _matrix(cache.x_hat, how),
-        _per_set(inv_std, how),
-        how.sets,
-        _flat(cache.gamma),
-        centre=centre,
+def _backward(norm, dy, cache):
+    """Check the arguments of a backward pass; return dx, dgamma and dbeta."""
+    kind = RMSCache if norm == "rms" else NormCache
+    _check_cache(cache, kind, f"{norm}_norm")
+    how, x_hat = cache.sharing, cache.x_hat
+    dy = _gradient(dy, x_hat.shape, x_hat.dtype)
+    inv_std = cache.inv_rms if norm == "rms" else cache.inv_std
+    ones = tuple(1 if axis in how.axes else n for axis, n in enumerate(how.shape))
+    dx, dgamma, dbeta = backward(
+        dy.reshape(how.shape),
+        x_hat.reshape(how.shape),
+        inv_std.reshape(ones),
+        how,
+        _view(cache.gamma, how),
+        norm != "rms",
     )
-    dx = _array(dx, how, shape).astype(cache.dtype, copy=False)
+    dx = dx.reshape(x_hat.shape).astype(cache.dtype, copy=False)
     return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
 
-def _matrix(a, how):
-    """Reshape x (or dy) to the matrix whose sets the core knows."""
-    if a.shape == how.matrix and a.flags.c_contiguous:
-        return a
-    if how.order is not None:
-        a = a.transpose(how.order)
-    return np.ascontiguousarray(a.reshape(how.matrix))
-
-
-def _array(matrix, how, shape):
-    """Undo `_matrix`."""
-    if matrix.shape == shape:
-        return matrix
-    if how.order is None:
-        return matrix.reshape(shape)
-    ordered = matrix.reshape([shape[axis] for axis in how.order])
-    return ordered.transpose(np.argsort(how.order))
-
-
-def _flat(parameter):
-    return None if parameter is None else parameter.reshape(-1)
-
-
-def _per_set(inv_std, how):
-    """Shape one value per set as the core has it."""
-    return inv_std.reshape(-1) if how.sets.across else inv_std.reshape(-1, 1)
+def _view(parameter, how):
+    return None if parameter is None else parameter.reshape(how.gamma_view)
 
 
 def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
@@ -320,11 +425,7 @@ def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
     >>> cache.var
     array([  1., 100.])
     """
-    x, dtype = _floats(x)
-    how = sharing("batch", x.shape)
-    _check_several(how, "batch", x.shape, "more samples, or use batch_norm_inference")
-    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
-    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+    return _forward("batch", x, gamma, beta, eps)
 
 
 def batch_norm_backward(dy, cache):
@@ -367,8 +468,7 @@ def batch_norm_backward(dy, cache):
     >>> dgamma.round(3), dbeta
     (array([-0.926]), array([1.]))
     """
-    _check_cache(cache, NormCache, "batch_norm")
-    return _backward(dy, cache, cache.inv_std)
+    return _backward("batch", dy, cache)
 
 
 def batch_norm_inference(
@@ -412,29 +512,29 @@ def batch_norm_inference(
     """
     x, dtype = _floats(x)
     how = sharing("batch", x.shape)
-    eps = _checked_eps(eps)
+    eps = number("eps", eps, minimum=0)
     if running_mean is None or running_var is None:
         raise TypeError(
             "running_mean and running_var must be arrays, got None; to normalize by "
             "the statistics of x itself, use batch_norm"
         )
-    core.check_finite(x)
-    names = ("running_mean", "running_var", "gamma", "beta")
-    values = (running_mean, running_var, gamma, beta)
+    _check_finite(x)
     mean, var, gamma, beta = (
-        _parameter(value, how, np.dtype(float), name)
-        for value, name in zip(values, names, strict=True)
+        _view(_parameter(value, how, None, name), how)
+        for name, value in (
+            ("running_mean", running_mean),
+            ("running_var", running_var),
+            ("gamma", gamma),
+            ("beta", beta),
+        )
     )
     if not (var >= 0).all():
         raise ValueError(
             f"running_var must be 0 or more, got {var.min()}; it is a variance, "
             f"not a logarithm or a difference"
         )
-    slope = core.inverse_root(var, eps)
-    slope = slope if gamma is None else slope * gamma
-    beta = np.zeros(1) if beta is None else beta
-    y = core.affine(_matrix(x, how), mean, slope, beta, how.sets)
-    return _array(y, how, x.shape).astype(dtype, copy=False)
+    x_hat, _ = by_given(x, mean, var, eps)
+    return scale_and_shift(x_hat, gamma, beta).astype(dtype, copy=False)
 
 
 def layer_norm(x, gamma=None, beta=None, *, axes=-1, eps=1e-5):
@@ -484,10 +584,7 @@ def layer_norm(x, gamma=None, beta=None, *, axes=-1, eps=1e-5):
     >>> cache.mean
     array([ 2., 20.])
     """
-    x, dtype = _floats(x)
-    how = _trailing("layer", x.shape, axes)
-    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
-    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+    return _forward("layer", x, gamma, beta, eps, axes=axes)
 
 
 def layer_norm_backward(dy, cache):
@@ -531,8 +628,7 @@ def layer_norm_backward(dy, cache):
     >>> dx.round(3)
     array([[ 0.176, -0.22 ,  0.044]])
     """
-    _check_cache(cache, NormCache, "layer_norm")
-    return _backward(dy, cache, cache.inv_std)
+    return _backward("layer", dy, cache)
 
 
 def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
@@ -575,11 +671,7 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
     >>> cache.mean
     array([[ 2., 20.]])
     """
-    x, dtype = _floats(x)
-    how = sharing("instance", x.shape)
-    _check_several(how, "instance", x.shape, "more positions, or use layer_norm")
-    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
-    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+    return _forward("instance", x, gamma, beta, eps)
 
 
 def instance_norm_backward(dy, cache):
@@ -613,8 +705,7 @@ def instance_norm_backward(dy, cache):
     >>> dx.ravel().round(3)
     array([ 0.176, -0.22 ,  0.044])
     """
-    _check_cache(cache, NormCache, "instance_norm")
-    return _backward(dy, cache, cache.inv_std)
+    return _backward("instance", dy, cache)
 
 
 def group_norm(x, num_groups, gamma=None, beta=None, *, eps=1e-5):
@@ -659,11 +750,7 @@ def group_norm(x, num_groups, gamma=None, beta=None, *, eps=1e-5):
     >>> cache.mean
     array([[ 2., 20.]])
     """
-    x, dtype = _floats(x)
-    how = sharing("group", x.shape, num_groups)
-    _check_several(how, "group", x.shape, "fewer groups")
-    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, beta, eps)
-    return y, NormCache(x_hat, *stats, gamma, how, dtype)
+    return _forward("group", x, gamma, beta, eps, num_groups)
 
 
 def group_norm_backward(dy, cache):
@@ -697,8 +784,7 @@ def group_norm_backward(dy, cache):
     >>> dx.round(3)
     array([[ 0.176, -0.22 ,  0.044]])
     """
-    _check_cache(cache, NormCache, "group_norm")
-    return _backward(dy, cache, cache.inv_std)
+    return _backward("group", dy, cache)
 
 
 def rms_norm(x, gamma=None, *, axes=-1, eps=1e-5):
@@ -742,10 +828,7 @@ def rms_norm(x, gamma=None, *, axes=-1, eps=1e-5):
     >>> y.round(4)
     array([[0.8485, 1.1314]])
     """
-    x, dtype = _floats(x)
-    how = _trailing("rms", x.shape, axes)
-    y, x_hat, stats, gamma = _forward(x, dtype, how, gamma, None, eps, centre=False)
-    return y, RMSCache(x_hat, stats[1], stats[2], gamma, how, dtype)
+    return _forward("rms", x, gamma, None, eps, axes=axes)
 
 
 def rms_norm_backward(dy, cache):
@@ -788,23 +871,7 @@ def rms_norm_backward(dy, cache):
     >>> dx.round(4)
     array([[ 0.181 , -0.1358]])
     """
-    _check_cache(cache, RMSCache, "rms_norm")
-    dx, dgamma, _ = _backward(dy, cache, cache.inv_rms, centre=False)
-    return dx, dgamma
-
-
-def _trailing(norm, shape, axes):
-    """Look up the sets over trailing axes; refuse other axes."""
-    if type(axes) is not int:
-        axes = normalize_axes(axes, len(shape))
-    how = sharing(norm, shape, None, axes)
-    if how.order is not None or how.sets.across:
-        raise ValueError(
-            f"axes must be trailing axes of x such as -1 or (-2, -1), got {axes} for "
-            f"x of shape {shape}; move the axes to the end with np.moveaxis, or use "
-            f"standardize(x, axes)"
-        )
-    return how
+    return _backward("rms", dy, cache)[:2]
 
 
 # --- weight norm ----------------------------------------------------------------
@@ -946,6 +1013,37 @@ def _floats(x, name="x"):
     return x, x.dtype
 
 
+def _check_result(x, var):
+    """Raise if x is not finite, which its variance shows, or too large."""
+    if np.isfinite(var).all():
+        return
+    _check_finite(x)
+    raise ValueError(
+        f"x is too large: the variance overflows {x.dtype}, got entries up to "
+        f"{np.abs(x).max():.3g}; divide x by a constant first"
+    )
+
+
+def _check_finite(x):
+    bad = x.size - np.count_nonzero(np.isfinite(x))
+    if bad:
+        raise ValueError(
+            f"x must be finite, got {bad} of {x.size} entries NaN or infinite; find "
+            f"them with np.argwhere(~np.isfinite(x))"
+        )
+
+
+def _trailing(axes, x):
+    axes = normalize_axes(axes, x.ndim)
+    if axes[0] != x.ndim - len(axes):
+        raise ValueError(
+            f"axes must be trailing axes of x such as -1 or (-2, -1), got {axes} for "
+            f"x of shape {x.shape}; move the axes to the end with np.moveaxis, or use "
+            f"standardize(x, axes)"
+        )
+    return axes
+
+
 def _gradient(dy, shape, dtype, name="dy"):
     dy, _ = _floats(dy, name)
     if dy.shape != shape:
@@ -963,7 +1061,7 @@ def _check_cache(cache, kind, norm):
 
 
 def _parameter(value, how, dtype, name):
-    """Return gamma or beta (or a statistic per channel) in the float type of x."""
+    """Return one value per channel as floats (of one dtype, unless that is None)."""
     if value is None:
         return None
     value = np.asarray(value)
@@ -973,22 +1071,6 @@ def _parameter(value, how, dtype, name):
         raise ValueError(
             f"{name} must have shape {how.parameter_shape}, got {value.shape}"
         )
-    return value.astype(dtype, copy=False)
-
-
-def _checked_eps(eps):
-    try:
-        allowed = 0 <= eps < np.inf
-    except (TypeError, ValueError):
-        raise TypeError(f"eps must be one number, got {eps!r}") from None
-    if not allowed:
-        raise ValueError(f"eps must be 0 or more (and finite), got {eps}")
-    return float(eps)  # of a type that does not widen float32
-
-
-def _check_several(how, norm, shape, way_out):
-    if how.size == 1:
-        raise ValueError(
-            f"{norm} norm needs more than one value per mean, got one (x has shape "
-            f"{shape}): every x_hat would be 0; take {way_out}"
-        )
+    if dtype is None and value.dtype.kind != "f":
+        dtype = float
+    return value.astype(dtype or value.dtype, copy=False)

@@ -144,7 +144,10 @@ def test_masks_are_new_arrays():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: index_sets("spectral", (2, 3)), "norm must be one of batch, layer"),
+        (
+            lambda: index_sets("spectral", (2, 3)),
+            "norm must be one of 'batch', ",
+        ),
         (lambda: index_sets("batch", (0, 3)), "at least one entry along every axis"),
         (lambda: index_sets("batch", (3,)), r"\(N, D\), \(N, T, D\) or \(N, C, H, W\)"),
         (lambda: index_sets("layer", ()), "at least one axis"),
@@ -154,14 +157,13 @@ def test_masks_are_new_arrays():
             "num_groups must divide the 6 channels of x, got 4; "
             "choose one of 1, 2, 3, 6",
         ),
-        (lambda: index_sets("group", (2, 6), num_groups=-1), "num_groups must divide"),
-        (lambda: index_sets("group", (2, 6), num_groups=True), "whole number"),
+        (lambda: index_sets("group", (2, 6), num_groups=-1), "num_groups must be at"),
         (lambda: index_sets("batch", (2, 6), num_groups=2), "for group norm only"),
         (lambda: index_sets("batch", (2, 6), axes=0), "for layer and rms norm only"),
         (lambda: index_sets("layer", (2, 6), axes=2), "axes must be different axes"),
         (lambda: index_sets("layer", (2, 6), axes=-3), "axes must be different axes"),
         (lambda: index_sets("layer", (2, 6), axes=[1, -1]), "axes must be different"),
-        (lambda: index_sets("layer", (2, 6), axes="token"), "got .*'o', 'k'"),
+        (lambda: index_sets("layer", (2, 6), axes="token"), "got 'token'"),
         (lambda: index_sets("layer", (2, 6), axes=(1.0,)), "axes must be different"),
         (lambda: shared_with("batch", (2, 6), (2, 0)), "index must name one entry"),
         (lambda: shared_with("batch", (2, 6), (0,)), "index must name one entry"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import normlib
-from normlib import core, norms
+from normlib import norms
 from normlib.axes import NORMS, count_sets, index_sets
 from normlib.axes import parameter_shape as shape_of_gamma
 
@@ -328,9 +328,8 @@ def test_a_constant_becomes_exactly_zero(case, dtype, value, eps, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_constant_in_many_blocks_becomes_exactly_zero(dtype):
+def test_a_constant_over_many_samples_becomes_exactly_zero(dtype):
     x = np.full((9000, 100), 1 / 3, dtype)
-    assert len(core.row_blocks(x)) > 3
     x[:, 1] = np.arange(9000) % 7
     y, cache = normlib.batch_norm(x, eps=0)
     np.testing.assert_array_equal(np.delete(y, 1, axis=1), 0)
@@ -339,9 +338,8 @@ def test_a_constant_in_many_blocks_becomes_exactly_zero(dtype):
 
 @pytest.mark.parametrize("shape", [(9000, 100), (60, 4, 50, 50)])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
-def test_many_blocks_far_from_zero(norm, shape, rng):
+def test_large_arrays_far_from_zero(norm, shape, rng):
     x = (rng.normal(size=shape) + 1e4).astype(np.float32)
-    assert len(core.row_blocks(x)) > 3
     forward, _ = functions(norm, {})
     y, cache = forward(x)
     expected, exactly = forward(x.astype(float))
@@ -349,12 +347,9 @@ def test_many_blocks_far_from_zero(norm, shape, rng):
     np.testing.assert_allclose(cache.var, exactly.var, rtol=1e-5)
 
 
-@pytest.mark.parametrize("block_bytes", [1, 2**30])
 @pytest.mark.parametrize("norm", ["batch", "instance", "group"])
-def test_images_with_many_positions(norm, block_bytes, rng, monkeypatch):
-    monkeypatch.setattr(core, "BLOCK_BYTES", block_bytes)
+def test_images_with_many_positions(norm, rng):
     shape = (3, 4, 12, 13)
-    assert shape[2] * shape[3] > core.LONG
     options = {"num_groups": 2} if norm == "group" else {}
     inputs = [3 + rng.normal(size=shape), *parameters(rng, norm, shape, options)]
     inputs.append(rng.normal(size=shape))
@@ -363,43 +358,21 @@ def test_images_with_many_positions(norm, block_bytes, rng, monkeypatch):
         np.testing.assert_allclose(a, b.astype(float), rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("width", [511, 512, 1300])
 @pytest.mark.parametrize("norm", ["layer", "rms", "group", "instance"])
-def test_wide_sets_and_numpys_buffer(norm, width, rng):
-    shape = (3, width) if norm in ("layer", "rms") else (3, 2, 1, width)
+def test_wide_sets(norm, rng):
+    shape = (3, 1300) if norm in ("layer", "rms") else (3, 2, 1, 1300)
     options = {"num_groups": 2} if norm == "group" else {}
     inputs = [3 + rng.normal(size=shape), *parameters(rng, norm, shape, options)]
     inputs.append(rng.normal(size=shape))
-    size = np.getbufsize()
     expected = exact(norm, *inputs, options)
     for a, b in zip(run(norm, inputs, options), expected, strict=False):
         np.testing.assert_allclose(a, b.astype(float), rtol=1e-11, atol=1e-12)
-    with pytest.raises(ValueError, match="finite"):
-        run(norm, [np.full(shape, np.nan), *inputs[1:]], options)
-    assert np.getbufsize() == size
 
 
 def test_zeros_stay_zeros_under_rms_norm_without_eps():
     y, cache = normlib.rms_norm(np.zeros((2, 3)), eps=0)
     np.testing.assert_array_equal(y, 0)
     np.testing.assert_array_equal(cache.inv_rms, 0)
-
-
-@every_norm
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_blocks_change_nothing_but_rounding(case, dtype, rng, monkeypatch):
-    norm, shape, options = case
-    inputs = [rng.normal(size=shape), *parameters(rng, norm, shape, options)]
-    inputs = [(a + 2).astype(dtype) for a in (*inputs, rng.normal(size=shape))]
-    whole = run(norm, inputs, options)
-    monkeypatch.setattr(core, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(core, "ROWS_AT_ONCE", 2)
-    monkeypatch.setattr(core, "LONG", 2)
-    assert len(core.row_blocks(inputs[0])) == shape[0]
-    tolerance = 1e-12 if dtype == np.float64 else 2e-5
-    for a, b in zip(run(norm, inputs, options), whole, strict=True):
-        assert a.dtype == b.dtype == dtype
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("axes", [1.0, (1.0,), True, (True,), "1", None, (), (1, 1)])
@@ -418,16 +391,16 @@ def test_axes_may_be_any_whole_number_or_a_sequence(axes):
     np.testing.assert_array_equal(normlib.layer_norm(x, axes=axes)[0], expected)
 
 
-@pytest.mark.parametrize("num_groups", [2.0, True, "2", None])
+@pytest.mark.parametrize("num_groups", [2.0, True, "2", None, [2], np.array(2)])
 def test_a_number_of_groups_is_whole_also_after_a_call_with_2(num_groups):
     x = np.ones((3, 4))
     normlib.group_norm(x, 2)
     normlib.group_norm(x, 1)
-    with pytest.raises(ValueError, match="num_groups"):
+    with pytest.raises((TypeError, ValueError), match="num_groups"):
         normlib.group_norm(x, num_groups)
 
 
-@pytest.mark.parametrize("eps", ["1e-5", None, np.ones(2)])
+@pytest.mark.parametrize("eps", ["1e-5", None, True, np.ones(2), np.array([1e-5])])
 def test_an_eps_that_is_no_number_is_named(eps):
     with pytest.raises(TypeError, match="eps must be one number"):
         normlib.batch_norm(np.eye(2), eps=eps)
@@ -801,7 +774,7 @@ def test_gradients_of_another_shape_are_never_broadcast(case, rng):
 @every_norm
 def test_eps_below_zero_is_refused(case, eps, rng):
     norm, shape, options = case
-    with pytest.raises(ValueError, match="eps must be 0 or more"):
+    with pytest.raises(ValueError, match="eps must be (at least 0|finite), got"):
         functions(norm, options)[0](rng.normal(size=shape), eps=eps)
 
 
@@ -838,8 +811,7 @@ def test_eps_below_zero_is_refused(case, eps, rng):
             "num_groups must divide the 6 channels of x, got 4; "
             "choose one of 1, 2, 3, 6",
         ),
-        (lambda: normlib.group_norm(np.ones((4, 6)), 0), "num_groups must divide"),
-        (lambda: normlib.group_norm(np.ones((4, 6)), 2.5), "whole number"),
+        (lambda: normlib.group_norm(np.ones((4, 6)), 0), "num_groups must be at least"),
         (
             lambda: normlib.batch_norm_inference(np.ones((1, 2)), [0.0, 0], [1.0, -1]),
             "running_var must be 0 or more, got -1",

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, float_array, integer, number
+from normlib.axes import sharing
 from normlib.nets.digits_network import digits_network
 from normlib.nets.network import Network
 from normlib.nets.norm_layers import Norm
 from normlib.nets.training import accuracy
 from normlib.nets.watching import iterates
+from normlib.norms import scale_and_shift, total
 
 ORDERS = (1, 2, np.inf)
 
@@ -167,14 +169,20 @@ class LpBatchNorm(Norm):
         super().__init__(n, eps=eps)
         self.order = choice("order", order, ORDERS)
 
-    def normalize(self, x):
-        """Return ``x_hat`` and keep what its gradient needs."""
-        x_hat, self.cache = _normalize(x, self.order, self.eps)
-        return x_hat
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        return sharing("batch", shape)
 
-    def normalize_backward(self, dx_hat):
-        """Return the gradient of the input, through mean and size too."""
-        return lp_batch_norm_backward(dx_hat, self.cache)
+    def normalize(self, x, gamma, beta):
+        """Return y, and keep x_hat and what its gradient needs."""
+        self.x_hat, self.cache = _normalize(x, self.order, self.eps)
+        return scale_and_shift(self.x_hat, gamma, beta)
+
+    def gradients(self, dy, gamma):
+        """Return dx, through mean and size too, dgamma and dbeta."""
+        dx = lp_batch_norm_backward(dy * gamma, self.cache)
+        axes = self.how.gamma_axes
+        return dx, total(dy * self.x_hat, axes), total(dy, axes)
 
 
 class LpRecord(NamedTuple):

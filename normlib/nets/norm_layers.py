@@ -1,16 +1,23 @@
-"""Every norm as a layer with parameters, and batch norm with its four switches."""
+"""Every norm as a layer with parameters, and batch norm with its four switches.
 
-import math
+A layer computes with the arithmetic of :mod:`normlib.norms`, without its checks: in a
+network that diverges, NaN has to travel to the loss, where the training loop sees it
+and stops.
+"""
+
+from functools import lru_cache
 
 import numpy as np
 
 from normlib._arguments import integer, number
-from normlib.nets.norm_core import (
-    Norm,
-    average,
-    inverse_root,
-    standardize,
-    standardize_backward,
+from normlib.axes import known_sharing
+from normlib.nets.layers import Layer, check_features
+from normlib.norms import (
+    backward,
+    by_given,
+    forward,
+    scale_and_shift,
+    total,
 )
 
 __all__ = [
@@ -28,6 +35,112 @@ __all__ = [
 LARGER_BATCH = "a larger batch, or net.eval() to normalize by the running statistics"
 
 
+class Norm(Layer):
+    """Normalize, then scale by gamma and shift by beta, one of each per feature.
+
+    Parameters
+    ----------
+    n : int
+        Number of features D of ``(N, D)`` and ``(N, T, D)``, or of channels C
+        of ``(N, C, H, W)``.
+    eps : float, default 1e-5
+        Added to the variance, inside the root; 0 or more. With 0, too, entries
+        that are all equal become 0.
+    """
+
+    centre = True
+
+    def __init__(self, n, *, eps=1e-5):
+        self.n = integer("n", n)
+        self.eps = number("eps", eps, minimum=0)
+        super().__init__(gamma=np.ones(n), beta=np.zeros(n))
+
+    def sharing(self, shape):
+        """Return which entries share statistics and parameters, of x of one shape."""
+        if self.networks is None:
+            return self.shared(shape)
+        return stacked(self.shared(shape[1:]), self.networks)
+
+    def shared(self, shape):
+        """Return the same for x of a single network."""
+        raise NotImplementedError
+
+    def gradients(self, dy, gamma):
+        """Return dx, dgamma and dbeta."""
+        inv_std = self.stats.inv_std
+        return backward(dy, self.x_hat, inv_std, self.how, gamma, self.centre)
+
+    def forward(self, x):
+        """Return ``gamma * x_hat + beta``."""
+        self.check(x)
+        if self.networks is not None and x.ndim == 2:  # the same cases for all
+            x = np.broadcast_to(x, (self.networks, *x.shape))
+        self.y_shape = x.shape
+        self.how = self.sharing(x.shape)
+        gamma, beta = self.view("gamma"), self.view("beta")
+        y = self.normalize(x.reshape(self.how.shape), gamma, beta)
+        return y.reshape(x.shape)
+
+    def normalize(self, x, gamma, beta):
+        """Return y, and keep x_hat and the statistics for the gradient."""
+        y, self.x_hat, self.stats = forward(
+            x, self.how, self.eps, gamma, beta, self.centre
+        )
+        return y
+
+    def backward(self, dy):
+        """Return the gradient of the input, and fill those of gamma and beta."""
+        self.check_gradient(dy, self.y_shape)
+        dy = dy.reshape(self.how.shape)
+        dx, *gradients = self.gradients(dy, self.view("gamma"))
+        for name, gradient in zip(self.params, gradients, strict=False):
+            self.grads[name][...] = gradient.reshape(self.grads[name].shape)
+        return dx.reshape(self.y_shape)
+
+    def view(self, name):
+        """Return a parameter in a shape that meets that of x; None if there is none."""
+        values = self.params.get(name)
+        return None if values is None else values.reshape(self.how.gamma_view)
+
+    def check(self, x):
+        """Raise if ``x`` is no array of floats with ``n`` features."""
+        if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+            raise TypeError(
+                f"{type(self).__name__} expects an array of floats, got "
+                f"{getattr(x, 'dtype', type(x).__name__)}; convert it with "
+                "np.asarray(x, dtype=float)"
+            )
+        if x.ndim > 4:  # backward would not know which axes share a gamma
+            raise ValueError(
+                f"{type(self).__name__} expects x of shape (N, D), (N, T, D) or "
+                f"(N, C, H, W), got {x.shape}; put axes together with reshape"
+            )
+        if not self.images(x.ndim):
+            check_features(x, self.n, type(self).__name__)
+        elif x.shape[1] != self.n or x.size == 0:
+            raise ValueError(
+                f"{type(self).__name__} expects x of shape (N, {self.n}, H, W), "
+                f"got {x.shape}; axis 1 holds the channels"
+            )
+
+    def images(self, ndim):
+        """Say whether the input is ``(N, C, H, W)``."""
+        return ndim == 4 and self.networks is None
+
+
+@lru_cache(maxsize=256)
+def stacked(how, networks):
+    """Return how K networks share, each by itself, from how one of them does."""
+    return how._replace(
+        shape=(networks, *how.shape),
+        axes=tuple(axis + 1 for axis in how.axes),
+        gamma_axes=tuple(axis + 1 for axis in how.gamma_axes),
+        gamma_view=(networks, *how.gamma_view),
+        stats_shape=(networks, *how.stats_shape),
+        parameter_shape=(networks, *how.parameter_shape),
+    )
+
+
 class LayerNorm(Norm):
     """Layer norm: one mean per case (per position of a sequence).
 
@@ -38,9 +151,11 @@ class LayerNorm(Norm):
     J. Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, equation 3.
     """
 
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean and one variance."""
-        return (1, 2, 3) if self.images(ndim) else (ndim - 1,)
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        if self.images(len(shape)):
+            return known_sharing("group", shape, 1)
+        return known_sharing("layer", shape, axes=(len(shape) - 1,))
 
 
 class InstanceNorm(Norm):
@@ -51,19 +166,15 @@ class InstanceNorm(Norm):
     D. Ulyanov, A. Vedaldi and V. Lempitsky (2016), arXiv:1607.08022.
     """
 
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean and one variance."""
-        if not self.images(ndim):
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        if not self.images(len(shape)):
             raise ValueError(
                 f"InstanceNorm expects x of shape (N, {self.n}, H, W), got "
-                f"{ndim} axes; without positions each mean would be over one value"
+                f"{len(shape)} axes; without positions each mean would be over one "
+                f"value"
             )
-        return (2, 3)
-
-    def normalize(self, x):
-        """Return ``x_hat`` and keep what its gradient needs."""
-        check_several(self, x, x, self.statistics_axes(x.ndim), "more positions")
-        return super().normalize(x)
+        return several(self, known_sharing("instance", shape), shape, "more positions")
 
 
 class GroupNorm(Norm):
@@ -93,30 +204,10 @@ class GroupNorm(Norm):
                 f"choose one of {fits}"
             )
 
-    def grouped(self, x):
-        """Return ``x`` with the axis of features cut into groups."""
-        axis = 1 if self.images(x.ndim) else x.ndim - 1
-        shape = x.shape[:axis] + (self.num_groups, -1) + x.shape[axis + 1 :]
-        return x.reshape(shape)
-
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean, counted in the grouped array."""
-        return (2, 3, 4) if self.images(ndim) else (ndim,)
-
-    def normalize(self, x):
-        """Return ``x_hat`` and keep what its gradient needs."""
-        axes, x_grouped = self.statistics_axes(x.ndim), self.grouped(x)
-        check_several(self, x, x_grouped, axes, "fewer groups")
-        self.grouped_hat, self.stats = standardize(x_grouped, axes, self.eps)
-        return self.grouped_hat.reshape(x.shape)
-
-    def normalize_backward(self, dx_hat):
-        """Return the gradient of the input, through mean and variance too."""
-        axes = self.statistics_axes(dx_hat.ndim)
-        dx = standardize_backward(
-            self.grouped(dx_hat), self.grouped_hat, self.stats.inv_std, axes
-        )
-        return dx.reshape(dx_hat.shape)
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        how = known_sharing("group", shape, self.num_groups)
+        return several(self, how, shape, "fewer groups")
 
 
 class RMSNorm(Norm):
@@ -127,26 +218,17 @@ class RMSNorm(Norm):
     B. Zhang and R. Sennrich (2019), arXiv:1910.07467, equation 4.
     """
 
+    centre = False
+
     def __init__(self, n, *, eps=1e-5):
         super().__init__(n, eps=eps)
         del self.params["beta"], self.grads["beta"]
 
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean square."""
-        return (1, 2, 3) if self.images(ndim) else (ndim - 1,)
-
-    def normalize(self, x):
-        """Return ``x / rms(x)`` and keep what its gradient needs."""
-        mean_square = average(x * x, self.statistics_axes(x.ndim))
-        self.inv_rms = inverse_root(mean_square, self.eps)
-        return x * self.inv_rms
-
-    def normalize_backward(self, dx_hat):
-        """Return the gradient of the input, through the root mean square too."""
-        axes = self.statistics_axes(dx_hat.ndim)
-        dx = dx_hat - self.x_hat * average(dx_hat * self.x_hat, axes)
-        dx *= self.inv_rms
-        return dx
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        if self.images(len(shape)):
+            return known_sharing("group", shape, 1)
+        return known_sharing("rms", shape, axes=(len(shape) - 1,))
 
 
 class BatchNorm(Norm):
@@ -202,50 +284,34 @@ class BatchNorm(Norm):
     def use_running_statistics(self, value):
         self.use_batch_statistics = not value
 
-    def statistics_axes(self, ndim):
-        """Return the axes of one mean and one variance."""
-        return self.feature_axes(ndim)
+    def shared(self, shape):
+        """Return which entries share statistics and parameters."""
+        return known_sharing("batch", shape)
 
-    def normalize(self, x):
-        """Return ``x_hat`` by the statistics that the switches choose."""
-        self.inv_std = None  # not by running statistics; a switch may move later
+    def normalize(self, x, gamma, beta):
+        """Return y by the statistics that the switches choose."""
+        self.given_inv_std = None  # by the batch; a switch may move later
         if self.use_batch_statistics or self.update_running:
-            check_several(self, x, x, self.statistics_axes(x.ndim), LARGER_BATCH)
-            x_hat = super().normalize(x)
+            several(self, self.how, x.shape, LARGER_BATCH)
+            y = super().normalize(x, gamma, beta)
         if not self.use_batch_statistics:
-            running_var = self.per_feature("running_var", x.ndim)
-            self.inv_std = inverse_root(running_var, self.eps)
-            x_hat = (x - self.per_feature("running_mean", x.ndim)) * self.inv_std
+            mean, var = (
+                self.buffers[name].reshape(self.how.gamma_view)
+                for name in ("running_mean", "running_var")
+            )
+            self.x_hat, self.given_inv_std = by_given(x, mean, var, self.eps)
+            y = scale_and_shift(self.x_hat, gamma, beta)
         if self.update_running:
-            self.update(x.size // self.stats.mean.size)
-        return x_hat
+            self.update(self.how.size)
+        return y
 
-    def normalize_backward(self, dx_hat):
-        """Return the gradient of the input; running statistics are constants."""
-        if self.inv_std is None:
-            return super().normalize_backward(dx_hat)
-        return dx_hat * self.inv_std
-
-    def backward(self, dy):
-        """Return the gradient of the input, and fill those of gamma and beta.
-
-        By the batch, gamma and the mean are shared by the same entries, so the
-        sums for gamma and beta are also the means that dx takes away.
-        """
-        if self.inv_std is not None:
-            return super().backward(dy)
-        self.check_gradient(dy, self.x_hat.shape)
-        axes = self.feature_axes(dy.ndim)
-        dgamma = np.add.reduce(dy * self.x_hat, axis=axes, keepdims=True)
-        dbeta = np.add.reduce(dy, axis=axes, keepdims=True)
-        self.grads["gamma"][...] = dgamma.reshape(self.grads["gamma"].shape)
-        self.grads["beta"][...] = dbeta.reshape(self.grads["beta"].shape)
-        count = dy.size // dbeta.size
-        dx = self.x_hat * (dgamma / -count)
-        dx += dy
-        dx -= dbeta / count
-        dx *= self.per_feature("gamma", dy.ndim) * self.stats.inv_std
-        return dx
+    def gradients(self, dy, gamma):
+        """Return dx, dgamma and dbeta; running statistics are constants."""
+        if self.given_inv_std is None:
+            return super().gradients(dy, gamma)
+        dx = dy * (gamma * self.given_inv_std)
+        axes = self.how.gamma_axes
+        return dx, total(dy * self.x_hat, axes), total(dy, axes)
 
     def update(self, count):
         """Move the running statistics towards those of a batch of ``count``."""
@@ -256,13 +322,14 @@ class BatchNorm(Norm):
             running += self.momentum * batch.reshape(running.shape)
 
 
-def check_several(norm, x, grouped, axes, way_out):
-    """Raise a ValueError if a mean is over one value of x, seen as ``grouped``."""
-    if math.prod(grouped.shape[axis] for axis in axes) == 1:
+def several(layer, how, shape, way_out):
+    """Return `how`, or raise a ValueError if each mean is over one value."""
+    if how.size == 1:
         raise ValueError(
-            f"{type(norm).__name__} needs at least 2 values per mean, got 1 in x of "
-            f"shape {x.shape}: every x_hat would be 0; take {way_out}"
+            f"{type(layer).__name__} needs at least 2 values per mean, got 1 in x of "
+            f"shape {shape}: every x_hat would be 0; take {way_out}"
         )
+    return how
 
 
 def norm_layer(norm, n, *, eps=1e-5):

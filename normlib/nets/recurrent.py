@@ -3,8 +3,9 @@
 import numpy as np
 
 from normlib._arguments import choice, generator, integer, number
+from normlib.axes import sharing
 from normlib.nets.layers import Layer, check_features, initial_weights
-from normlib.nets.norm_core import standardize, standardize_backward
+from normlib.norms import backward, forward
 
 __all__ = ["RecurrentCell"]
 
@@ -150,8 +151,9 @@ class RecurrentCell(Layer):
     def activate(self, a):
         """Return the new state of a step, and what its gradient needs."""
         if self.norm == "layer":
-            a_hat, stats = standardize(a, (1,), self.eps)
-            a = a_hat * self.params["gamma"] + self.params["beta"]
+            gamma, beta = self.params["gamma"], self.params["beta"]
+            how = sharing("layer", a.shape)
+            a, a_hat, stats = forward(a, how, self.eps, gamma, beta)
             kept = a_hat, stats.inv_std
         else:
             a = a + self.params["bias"]
@@ -167,6 +169,8 @@ class RecurrentCell(Layer):
             self.grads["bias"] += da.sum(axis=0)
             return da
         _, a_hat, inv_std = kept
-        self.grads["gamma"] += (da * a_hat).sum(axis=0)
-        self.grads["beta"] += da.sum(axis=0)
-        return standardize_backward(da * self.params["gamma"], a_hat, inv_std, (1,))
+        how = sharing("layer", a_hat.shape)
+        da, dgamma, dbeta = backward(da, a_hat, inv_std, how, self.params["gamma"])
+        self.grads["gamma"] += dgamma[0]
+        self.grads["beta"] += dbeta[0]
+        return da
