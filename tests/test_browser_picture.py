@@ -91,13 +91,11 @@ def open_and_run(page, name):
 
 @pytest.fixture(scope="module")
 def live(lab):
-    """The page with a notebook that was run; nothing may go wrong on it."""
-    watch = Watch(lab.context)
+    """The page with a notebook that was run."""
+    lab.watch = Watch(lab.context)
     open_and_run(lab, "live.ipynb")
     yield lab
     lab.evaluate(CLOSE)
-    watch.end()
-    watch.assert_clean()
 
 
 @pytest.fixture
@@ -270,6 +268,11 @@ def test_the_picture_scrolls_rather_than_shrinks(live):
         assert scroll.get_attribute("tabindex") == "0"
     finally:
         live.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_so_far_no_error_and_no_request_to_another_host(live):
+    live.watch.end()
+    live.watch.assert_clean()
 
 
 def test_a_figure_says_so_when_its_kernel_restarts(mortal):
