@@ -9,7 +9,7 @@ from copy import deepcopy
 import numpy as np
 
 from normlib.covariate_shift.gradient_shift import deep_linear_shift
-from normlib.covariate_shift.input_drift import figure_one
+from normlib.covariate_shift.input_change import figure_one
 from normlib.covariate_shift.noisy_batch_norm import noisy_run
 from normlib.landscape.along_gradient import along_the_gradient
 from normlib.landscape.around import loss_surface, random_direction, trained_network

@@ -4,12 +4,8 @@ Take one step of training. For a layer i, ask how its gradient changes because t
 layers *before* it have moved: the same batch, layers 1 to i-1 with their new
 weights, layer i and all after it with the old ones. No change is a cosine of 1.
 
-This is one of two definitions in use; the drift of the inputs themselves is in
-`input_drift`. That one batch differs from the next is neither (`frozen_weights`).
-
-The experiments around it stand beside this one:
-`input_drift` (`figure_one`, how inputs drift while a network trains),
-`noisy_batch_norm` (`noisy_run` and its `drift`) and `frozen_weights`.
+This is one of two definitions in use; the change of the inputs themselves is in
+`input_change`. That one batch differs from the next is neither (`frozen_weights`).
 """
 
 from typing import NamedTuple
@@ -259,11 +255,10 @@ def deep_linear_shift(
 
     Notes
     -----
-    Batch norm has *more* of this shift in the middle and late layers, and trains
-    better. The comparison also holds at matched progress: none at lr 3e-3 and batch
-    norm at 3e-4 reach about the same loss. Both are claims about the mean over
-    seeds: in the middle layers single seeds spread widely (cosine -0.1 to 0.9 at
-    layer 12), at layer 20 and lr 1e-3 they agree.
+    At the same learning rate the gradients of a network with batch norm turn more, at
+    every layer, and its loss ends lower. At matched progress (none at lr 3e-3, batch
+    norm at 3e-4) they turn more at the late layers only, in most seeds. Look at the
+    cosine: the distance follows the loss at the start, 4 to 30 without norm.
 
     References
     ----------

@@ -1,20 +1,22 @@
-"""Figures of notebook 08: what moves under a layer, and whether it matters."""
+"""Figures of notebook 08: what changes under a layer, and whether it matters."""
+
+from functools import partial
 
 import numpy as np
 
+from normlib.covariate_shift.change import change, total_change
 from normlib.covariate_shift.frozen_weights import frozen_weights
 from normlib.covariate_shift.gradient_shift import deep_linear_shift, digits_shift
-from normlib.covariate_shift.input_drift import figure_one, median_range
-from normlib.covariate_shift.noisy_batch_norm import NoiseConstants, drift, noisy_run
+from normlib.covariate_shift.input_change import figure_one, steps_to_accuracy
+from normlib.covariate_shift.noisy_batch_norm import NoiseConstants, noisy_run
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
+from normlib.live.touch import Touch
 from normlib.nets.watching import gather
 
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 MARKS = {"none": "o", "batch": "s", "layer": "^"}
 SHAPES = {"none": "●", "batch": "■", "layer": "▲"}
-SEEDS = (0, 1, 2)
-ALL = "all"
 
 
 class FigureOne(LiveFigure):
@@ -24,253 +26,193 @@ class FigureOne(LiveFigure):
     runs = {}  # finished runs by setting: the same setting gives the same run
 
     def make_controls(self):
-        """Return the controls: initial scale, learning rate, unit and seed."""
+        """Return the controls: learning rate, initial scale, unit and seed."""
         return {
-            "init": controls.steps("std of the initial weights", [0.01, 0.1, 0.3], 0.3),
             "lr": controls.steps("learning rate", [0.5, 1.0, 3.0], 1.0),
+            "init": controls.steps("std of the first weights", [0.01, 0.1, 0.3], 0.3),
             "unit": controls.whole("unit", 0, 9, 3),
-            "seed": controls.whole("seed", 0, 2, 0),
+            "seed": controls.seed(),
         }
 
     def draw(self, fig):
-        """Draw a panel of percentiles for each norm, and one of accuracies."""
-        self.medians, self.edges, self.titles, self.lines = {}, {}, {}, {}
+        """Draw the input of a unit under each norm, and a panel of accuracies."""
+        self.means, self.edges, self.words, self.lines = {}, {}, {}, {}
         for k, name in enumerate(NORMS):
             color = style.NORM_COLOR[name]
-            ax = fig.add_axes((0.06 + 0.195 * k, 0.15, 0.175, 0.72))
-            ax.set(xlim=(0, self.steps), ylim=(-8, 6), xticks=[0, 200])
+            ax = fig.add_axes((0.065 + 0.195 * k, 0.15, 0.178, 0.74))
+            ax.set(xlim=(0, self.steps), ylim=(-8, 8), xticks=[0, 200])
             ax.set_xlabel("step")
+            ax.set_title(f"{SHAPES[name]} {name}", color=color)
             if k:
                 ax.set_yticklabels([])
             else:
                 ax.set_ylabel("input of the unit", labelpad=1)
-            self.titles[name] = style.moving_title(ax)
-            self.titles[name].set_color(color)
-            (self.medians[name],) = ax.plot([], [], color=color, linewidth=2.5)
+                ax.text(12, 6.6, "solid: mean")
+                ax.text(12, 5.3, "dashed: 15, 85 %")
+            (self.means[name],) = ax.plot([], [], color=color, linewidth=3)
             self.edges[name] = [
                 ax.plot([], [], "--", color=color, linewidth=1.3)[0] for _ in range(2)
             ]
-        right = fig.add_axes((0.72, 0.15, 0.26, 0.72))
+            self.words[name] = ax.text(12, -7.4, "", weight="bold")
+        right = fig.add_axes((0.71, 0.15, 0.27, 0.74))
         right.set(xlim=(0, self.steps), ylim=(0, 1.03), xticks=[0, 200, 400])
+        right.set_yticks([0, 0.5, 0.9], ["0", "50 %", "90 %"])
         right.set_xlabel("step")
         right.set_title("test accuracy")
-        right.axhline(0.1, color=style.INK, linewidth=0.8, linestyle=":")
+        right.axhline(0.9, color=style.INK, linewidth=0.8, linestyle=":")
         for name in NORMS:
             (self.lines[name],) = right.plot(
                 [], [], MARKS[name] + "-", color=style.NORM_COLOR[name], markersize=4
             )
         edges = [line for pair in self.edges.values() for line in pair]
+        groups = self.means, self.lines, self.words
+        return edges + [artist for group in groups for artist in group.values()]
+
+    def touches(self):
+        """Drag sideways in a panel: the next units, without training again."""
         return [
-            *edges,
-            *self.medians.values(),
-            *self.lines.values(),
-            *self.titles.values(),
+            Touch(
+                mean.axes,
+                lambda x, y, start: {"unit": start.values["unit"] + (x - start.x) / 40},
+                hint="Drag sideways for another unit.",
+            )
+            for mean in self.means.values()
         ]
 
-    def move(self, init, lr, unit, seed):
+    def move(self, lr, init, unit, seed):
         """Train three networks side by side."""
-        known = self.runs.get((init, lr, seed))
-        records = known or {name: [] for name in NORMS}
-        if known is None:
-            options = {"init": init, "lr": lr, "seed": seed}
-            options |= {"steps": self.steps, "every": self.every, "width": 32}
+        key = lr, init, seed
+        if key not in self.runs:
+            options = {"lr": lr, "init": init, "seed": seed, "width": 32}
+            options |= {"steps": self.steps, "every": self.every}
             loops = {n: figure_one(norm, **options) for n, norm in NORMS.items()}
-            total = self.steps / self.every + 1
-            for k in range(int(total)):
+            records = {name: [] for name in NORMS}
+            total = self.steps // self.every + 1
+            for k in range(total):
                 for name, loop in loops.items():
                     record = next(loop, None)
                     if record is not None:
                         records[name].append(record)
                     yield (k + 0.99) / total
-                self._show(records, unit)
-            self.runs[init, lr, seed] = records
-        self._show(records, unit)
-        found = {name: gather(rows) for name, rows in records.items()}
-        travel = {n: np.ptp(r.percentiles[:, 1, unit]) for n, r in found.items()}
-        reached = {n: r.accuracy[-1] for n, r in found.items()}
-        overall = {n: median_range(r) for n, r in found.items()}
+                self._show({n: gather(rows) for n, rows in records.items()}, unit)
+            self.runs[key] = {n: gather(rows) for n, rows in records.items()}
+        found = self.runs[key]
+        self._show(found, unit)
+        total = ", ".join(f"{n} {total_change(r.mean):.1f}" for n, r in found.items())
+        reached = ", ".join(
+            f"{n} {_step(steps_to_accuracy(r))}" for n, r in found.items()
+        )
         return (
-            f"Initial weights of std {init:g}, learning rate {lr:g}, seed {seed}: "
-            f"after {self.steps} steps the accuracy is {reached['none']:.0%} without "
-            f"norm, {reached['batch']:.0%} with batch norm, {reached['layer']:.0%} "
-            f"with layer norm. The median input of unit {unit} travelled over "
-            f"{travel['none']:.1f}, {travel['batch']:.1f} and {travel['layer']:.1f}; "
-            f"the mean over all units is {overall['none']:.1f}, "
-            f"{overall['batch']:.1f} and {overall['layer']:.1f}."
+            f"Total change of a unit's mean input, averaged over the units: {total}. "
+            f"Step at which 90 % of the test digits are right: {reached}."
         )
 
-    def _show(self, records, unit):
-        for name, rows in records.items():
-            run = gather(rows)
-            low, middle, high = run.percentiles[:, :, unit].T
-            self.medians[name].set_data(run.step, middle)
-            for line, values in zip(self.edges[name], (low, high), strict=True):
+    def _show(self, found, unit):
+        for name, run in found.items():
+            self.means[name].set_data(run.step, run.mean[:, unit])
+            for line, values in zip(
+                self.edges[name], run.edges[:, :, unit].T, strict=True
+            ):
                 line.set_data(run.step, values)
             self.lines[name].set_data(run.step, run.accuracy)
-            self.titles[name].set_text(f"{SHAPES[name]} {name} {run.accuracy[-1]:.0%}")
+            self.words[name].set_text(f"changes by {np.ptp(run.mean[:, unit]):.1f}")
 
 
-# Experiment, its learning rate, the linear maps to look at, and the last of them.
-NETWORKS = {
-    "25 linear": (deep_linear_shift, 1e-3, (2, 6, 11, 16, 21, 26), {"cases": 128}),
-    "6 relu": (digits_shift, 0.1, (1, 2, 3, 4, 5, 6), {"activation": "relu"}),
-    "6 tanh": (digits_shift, 0.1, (1, 2, 3, 4, 5, 6), {"activation": "tanh"}),
-}
+def _append(rows, record):
+    """Append a record; one that says why the run stops leaves only its reason."""
+    if record.reason:
+        rows[-1] = rows[-1]._replace(reason=record.reason)
+    else:
+        rows.append(record)
 
 
-def shift_run(network, norm, times, seed):
-    """Return a generator of records of the shift while 100 steps are made.
-
-    Parameters
-    ----------
-    network : str
-        A key of `NETWORKS`.
-    norm : {None, "batch"}
-        Norm of the hidden layers.
-    times : float
-        Multiplies the learning rate of `NETWORKS`.
-    seed : int
-        Data, weights and order.
-    """
-    experiment, lr, layers, options = NETWORKS[network]
-    options = {"layers": layers, "lr": lr * times, "seed": seed} | options
-    if experiment is digits_shift:
-        options |= {"width": 32, "batch_size": 64}
-    return experiment(norm, steps=100, every=20, **options)
+def _step(step):
+    return f"{step:.0f}" if np.isfinite(step) else "not reached"
 
 
-class Shift(LiveFigure):
-    """Internal covariate shift by definition 2.1, without norm and with batch norm."""
+class FrozenWeights(LiveFigure):
+    """Batches differ from each other also where nothing is learned."""
 
+    batches, unit = 30, 0
     runs = {}
-    depths = np.arange(6)
 
     def make_controls(self):
-        """Return the controls: network, two learning rates and the seed."""
-        factors = [0.3, 1.0, 3.0]
+        """Return the controls: learning rate, batch size and seed."""
         return {
-            "network": controls.choice("hidden layers", list(NETWORKS), "25 linear"),
-            "none": controls.steps("learning rate, none: times", factors, 1.0),
-            "batch": controls.steps("learning rate, batch: times", factors, 1.0),
-            "seed": controls.choice("seed", [*SEEDS, ALL], 0),
+            "lr": controls.steps("learning rate", [0.0, 0.03, 0.1], 0.0),
+            "size": controls.steps("batch size", [20, 60, 240], 60),
+            "seed": controls.seed(),
         }
 
     def draw(self, fig):
-        """Draw the axes: the loss, and the cosine by layer."""
-        left = fig.add_axes((0.08, 0.15, 0.34, 0.72))
-        left.set(yscale="log", xlim=(-3, 103), ylim=(0.04, 40))
-        left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-        left.minorticks_off()
-        left.set_xlabel("step")
-        left.set_title("training loss")
-        right = fig.add_axes((0.53, 0.15, 0.30, 0.72))
-        right.set(xlim=(-0.2, 5.2), ylim=(-1.05, 1.08))
-        right.set_yticks([-1, 0, 1])
-        right.set_xticks([0, 5], ["early", "late"])
-        right.set_xlabel("layer")
-        right.set_title("cosine of G and G'")
-        right.axhline(1, color=style.INK, linewidth=0.8)
-        right.axhline(0, color=style.FAINT, linewidth=0.8)
-        self.loss, self.cosine, self.notes = {}, {}, []
-        for k, name in enumerate(("none", "batch")):
-            look = {"color": style.NORM_COLOR[name], "markersize": 5}
-            look["linewidth"] = 1.6
-            mark = MARKS[name] + "-"
-            self.loss[name] = [left.plot([], [], mark, **look)[0] for _ in SEEDS]
-            self.cosine[name] = [right.plot([], [], mark, **look)[0] for _ in SEEDS]
-            at = 0.76 - 0.36 * k
-            words = f"{SHAPES[name]} {name}"
-            fig.text(0.85, at, words, color=look["color"], weight="bold")
-            self.notes += [fig.text(0.85, at - d, "") for d in (0.08, 0.16, 0.24)]
-        lines = [*self.loss.values(), *self.cosine.values()]
-        return [line for group in lines for line in group] + self.notes
+        """Draw the axes: means of a unit by batch, and the shift of each update."""
+        left = fig.add_axes((0.08, 0.15, 0.54, 0.74))
+        left.set(xlim=(-1, self.batches), ylim=(-1.1, 1.1), yticks=[-1, 0, 1])
+        left.set_xlabel("batch")
+        left.set_title("mean input of one unit, from its first value")
+        (self.dots,) = left.plot([], [], "o", color=style.INK, markersize=6)
+        (self.line,) = left.plot([], [], color=style.AFTER, linewidth=3)
+        left.text(29, 0.93, "dots: over the batch", color=style.INK, ha="right")
+        left.text(29, -1.02, "line: over all digits", color=style.AFTER, ha="right")
+        right = fig.add_axes((0.71, 0.15, 0.27, 0.74))
+        right.set(xlim=(-1, self.batches), ylim=(-0.04, 0.84), yticks=[0, 0.4, 0.8])
+        right.set_xlabel("batch")
+        right.set_title("covariate shift")
+        (self.shift,) = right.plot([], [], "s-", color=style.WARN, markersize=4)
+        self.note = right.text(29, 0.77, "", ha="right", weight="bold")
+        return [self.dots, self.line, self.shift, self.note]
 
-    def move(self, network, none, batch, seed):
-        """Train, and measure at six layers as training goes."""
-        seeds = SEEDS if seed == ALL else (seed,)
-        wanted = [
-            (n, t, s) for s in seeds for n, t in (("none", none), ("batch", batch))
-        ]
-        found = {}
-        for k, (name, times, one) in enumerate(wanted):
-            key = network, name, times, one
-            if key not in self.runs:
-                rows = []
-                for record in shift_run(network, NORMS[name], times, one):
-                    rows.append(record)
-                    found[name, one] = gather(rows)
-                    self._show(found)
-                    yield (k + len(rows) / 6) / len(wanted)
-                self.runs[key] = found[name, one]
-            found[name, one] = self.runs[key]
-        self._show(found)
-        loss, cosine, shift = (
-            {n: self._median(found, n, which) for n in ("none", "batch")}
-            for which in (self._last_loss, self._late_cosine, self._late_shift)
-        )
-        who = f"median of seeds 0 to {SEEDS[-1]}" if seed == ALL else f"seed {seed}"
-        more = sum(
-            self._late_shift(found["batch", s]) > self._late_shift(found["none", s])
-            for s in seeds
-        )
-        count = f"more in {more} of {len(seeds)} seeds" if seed == ALL else None
-        more = count or ("more" if more else "less")
+    def move(self, lr, size, seed):
+        """Show batches to a network, with its weights frozen or trained."""
+        key = lr, size, seed
+        if key not in self.runs:
+            rows = []
+            loop = frozen_weights(
+                lr,
+                activation="relu",
+                width=32,
+                batch_size=size,
+                batches=self.batches,
+                seed=seed,
+            )
+            for record in loop:
+                rows.append(record)
+                self._show(gather(rows))
+                yield len(rows) / self.batches
+            self.runs[key] = gather(rows)
+        run = self.runs[key]
+        self._show(run)
+        means = "frozen weights" if lr == 0 else f"learning rate {lr:g}"
         return (
-            f"{network} layers, learning rate times {none:g} (none) and {batch:g} "
-            f"(batch), {who}: over the later half of the layers the mean shift is "
-            f"{shift['none']:.2g} without norm and {shift['batch']:.2g} with batch "
-            f"norm, which shifts {more}; the mean cosine is {cosine['none']:z.2f} and "
-            f"{cosine['batch']:z.2f}. The loss ends at {loss['none']:.2g} and "
-            f"{loss['batch']:.2g}."
+            f"Batches of {size}, {means}: the mean over a batch misses the mean over "
+            f"all digits by {misses(run):.2f} (root mean square over all units), and "
+            f"that over all digits changes by {total_change(run.fixed_mean):.2f} in "
+            "total."
         )
 
-    @staticmethod
-    def _last_loss(run):
-        return run.loss[-1]
-
-    @staticmethod
-    def _late_cosine(run):
-        return np.nanmean(run.cosine[:, 3:])
-
-    @staticmethod
-    def _late_shift(run):
-        return np.nanmean(run.distance[:, 3:])
-
-    @staticmethod
-    def _median(found, name, number):
-        return np.median([number(run) for (n, _), run in found.items() if n == name])
-
-    def _show(self, found):
-        for name in ("none", "batch"):
-            for seed in SEEDS:
-                run = found.get((name, seed))
-                curves = self.loss[name][seed], self.cosine[name][seed]
-                if run is None:
-                    for curve in curves:
-                        curve.set_data([], [])
-                else:
-                    curves[0].set_data(run.step, run.loss)
-                    curves[1].set_data(self.depths, run.cosine.mean(axis=0))
-        for k, name in enumerate(("none", "batch")):
-            if any(n == name for n, _ in found):
-                loss = self._median(found, name, self._last_loss)
-                cosine = self._median(found, name, self._late_cosine)
-                shift = self._median(found, name, self._late_shift)
-                words = (
-                    f"loss {loss:.2g}",
-                    f"cosine {cosine:z.2f}",
-                    f"shift {shift:.2g}",
-                )
-                for text, word in zip(
-                    self.notes[3 * k : 3 * k + 3], words, strict=True
-                ):
-                    text.set_text(word)
+    def _show(self, run):
+        start = run.fixed_mean[0, self.unit]
+        self.dots.set_data(run.step, run.batch_mean[:, self.unit] - start)
+        self.line.set_data(run.step, run.fixed_mean[:, self.unit] - start)
+        self.shift.set_data(run.step, run.shift)
+        largest = run.shift.max()
+        self.note.set_text("exactly 0" if largest == 0 else f"up to {largest:.2g}")
 
 
-TASKS = {
-    "3 sigmoid, lr 1": {"depth": 3, "lr": 1.0},
-    "6 relu, lr 0.1": {"activation": "relu", "depth": 6, "lr": 0.1},
+def misses(run):
+    """Return by how much the mean over a batch misses that over all digits (rms)."""
+    return float(np.sqrt(((run.batch_mean - run.fixed_mean) ** 2).mean()))
+
+
+TASKS = {"3 sigmoid": {"depth": 3}, "6 relu": {"activation": "relu", "depth": 6}}
+# Norm, and whether the noise follows it.
+NETWORKS = {
+    "none": (None, False),
+    "batch": ("batch", False),
+    "none, noise": (None, True),
+    "batch, noise": ("batch", True),
 }
+LAGS = 1, 20, 50
 
 
 def noise_constants(times):
@@ -285,194 +227,279 @@ def noise_constants(times):
 
 
 class NoisyBatchNorm(LiveFigure):
-    """Throw the inputs of every layer about at every step, and train all the same."""
+    """Change the inputs of every layer at every step, and train all the same."""
 
-    names = ("none", "batch", "noisy")
-    colors = (style.NONE, style.BATCH, style.INK)
-    looks = ("o-", "s-", "^--")
     steps = 110
     runs = {}
 
     def make_controls(self):
-        """Return the controls: network, noise and seed."""
+        """Return the controls: network, learning rate, noise and seed."""
         return {
-            "task": controls.choice("hidden layers", list(TASKS), "3 sigmoid, lr 1"),
-            "noise": controls.steps("noise, times", [0, 0.5, 1, 2, 4], 1),
-            "seed": controls.choice("seed", [*SEEDS, ALL], 0),
+            "task": controls.choice("hidden layers", list(TASKS), "3 sigmoid"),
+            "lr": controls.steps("learning rate", [0.1, 1.0, 10.0], 1.0),
+            "noise": controls.steps("noise, times", [0, 1, 2, 4], 1),
+            "seed": controls.seed(),
         }
 
     def draw(self, fig):
-        """Draw the axes: the mean of one unit, and the accuracy."""
-        left = fig.add_axes((0.07, 0.15, 0.36, 0.72))
-        left.set(xlim=(0, self.steps), ylim=(-4.2, 4.2))
+        """Draw the axes: the mean of one unit, its change, and the accuracy."""
+        left = fig.add_axes((0.06, 0.15, 0.27, 0.74))
+        left.set(xlim=(0, self.steps), ylim=(-2.5, 2.5), xticks=[0, 50, 100])
         left.set_xlabel("step")
-        left.set_title("jump of one unit's mean")
-        right = fig.add_axes((0.50, 0.15, 0.30, 0.72))
-        right.set(xlim=(0, self.steps + 2), ylim=(0, 1.03))
+        left.set_title("mean input of one unit")
+        middle = fig.add_axes((0.40, 0.15, 0.17, 0.74))
+        middle.set(xlim=(-0.3, 2.3), yscale="log", ylim=(0.002, 20))
+        middle.set_yticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
+        middle.minorticks_off()
+        middle.set_xticks(range(len(LAGS)), LAGS)
+        middle.set_xlabel("over so many steps")
+        middle.set_title("change")
+        right = fig.add_axes((0.64, 0.15, 0.19, 0.74))
+        right.set(xlim=(0, self.steps + 2), ylim=(0, 1.03), xticks=[0, 50, 100])
+        right.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
         right.set_xlabel("step")
-        right.set_title("test accuracy, noise off")
-        self.means, self.accuracy, self.notes = {}, {}, []
-        looks = zip(self.names, self.colors, self.looks, strict=True)
-        for k, (name, color, look) in enumerate(looks):
-            (self.means[name],) = left.plot([], [], look[1:], color=color)
-            self.means[name].set_linewidth(1.3)
-            self.accuracy[name] = [
-                right.plot([], [], look, color=color, linewidth=1.4, markersize=4)[0]
-                for _ in SEEDS
-            ]
-            at = 0.82 - 0.26 * k
-            label = f"{'●■▲'[k]} {name}" + (" batch" if name == "noisy" else "")
-            fig.text(0.82, at, label, color=color, weight="bold")
-            self.notes += [fig.text(0.82, at - d, "") for d in (0.07, 0.14)]
-        below = [self.means[name] for name in ("noisy", "none", "batch")]
-        above = [line for group in self.accuracy.values() for line in group]
-        return [*below, *above, *self.notes]
+        right.set_title("test accuracy")
+        self.means, self.change, self.accuracy, self.notes = {}, {}, {}, {}
+        for k, name in enumerate(NETWORKS):
+            norm, _, noise = name.partition(", ")
+            look = {"color": style.NORM_COLOR[norm], "linewidth": 1.6}
+            dash, fill = ("--", "white") if noise else ("-", look["color"])
+            mark = look | {"marker": MARKS[norm], "markerfacecolor": fill}
+            if name != "none, noise":  # two noisy lines hide each other
+                (self.means[name],) = left.plot([], [], dash, **look)
+                (self.change[name],) = middle.plot([], [], dash, **mark)
+            (self.accuracy[name],) = right.plot([], [], dash, **mark, markersize=5)
+            at = 0.82 - 0.19 * k
+            label = f"{SHAPES[norm]} {norm}" if not noise else f"-- {name}"
+            fig.text(0.845, at, label, color=look["color"], weight="bold")
+            self.notes[name] = fig.text(0.845, at - 0.07, "")
+        order = "batch, noise", "none", "batch"
+        groups = self.change, self.accuracy, self.notes
+        return [self.means[name] for name in order] + [
+            artist for group in groups for artist in group.values()
+        ]
 
-    def move(self, task, noise, seed):
-        """Train three networks."""
-        seeds = SEEDS if seed == ALL else (seed,)
-        wanted = [(name, one) for one in seeds for name in self.names]
+    def touches(self):
+        """Drag in the panel of changes: that much noise (1 changes a mean by 0.34)."""
+        ax = self.change["batch"].axes
+        return [
+            Touch(
+                ax,
+                lambda x, y, start: {"noise": y / 0.34},
+                hint="Drag up or down for more or less noise.",
+            )
+        ]
+
+    def move(self, task, lr, noise, seed):
+        """Train four networks."""
         found = {}
-        for k, (name, one) in enumerate(wanted):
-            key = task, name, one, noise if name == "noisy" else 0
+        for k, (name, (norm, noisy)) in enumerate(NETWORKS.items()):
+            key = task, lr, norm, noise if noisy else 0, seed
             if key not in self.runs:
                 rows = []
-                for record in self._loop(*key):
-                    rows.append(record)
-                    if record.step and record.step % 10 == 0:
-                        found[name, one] = gather(rows)
+                for record in noise_run(*key, steps=self.steps):
+                    _append(rows, record)
+                    if record.step > LAGS[-1] and record.step % 10 == 0:
+                        found[name] = gather(rows)
                         self._show(found)
-                    yield (k + record.step / (self.steps + 1)) / len(wanted)
+                    yield (k + record.step / (self.steps + 1)) / len(NETWORKS)
                 self.runs[key] = gather(rows)
-            found[name, one] = self.runs[key]
+            found[name] = self.runs[key]
         self._show(found)
-        early = {n: self._mean(found, n, lambda r: r.accuracy[50]) for n in self.names}
-        jumps = {n: self._mean(found, n, drift) for n in self.names}
-        who = f"mean of seeds 0 to {SEEDS[-1]}" if seed == ALL else f"seed {seed}"
+        right = {name: _share(reached(run, 50)) for name, run in found.items()}
+        lags = {n: " / ".join(map(_two, changes_of(r))) for n, r in found.items()}
         return (
-            f"{task}, noise times {noise:g}, {who}: at step 50 the accuracy is "
-            f"{early['none']:.0%} without norm, {early['batch']:.0%} with batch norm "
-            f"and {early['noisy']:.0%} with noise after it. Per step the inputs of a "
-            f"unit jump by {jumps['none']:.2f}, {jumps['batch']:.2f} and "
-            f"{jumps['noisy']:.2f}."
+            f"Right at step 50: {right['none']} without norm, {right['batch']} with "
+            f"batch norm, {right['batch, noise']} with noise after it. Change over 1 / "
+            f"20 / 50 steps: {lags['none']} without norm, {lags['batch, noise']} with "
+            "batch norm and noise."
         )
-
-    def _loop(self, task, name, seed, noise):
-        return noisy_run(
-            None if name == "none" else "batch",
-            name == "noisy" and noise > 0,
-            width=32,
-            steps=self.steps,
-            test_every=10,
-            constants=noise_constants(noise),
-            seed=seed,
-            **TASKS[task],
-        )
-
-    @staticmethod
-    def _mean(found, name, number):
-        return np.mean([number(run) for (n, _), run in found.items() if n == name])
 
     def _show(self, found):
-        for name in self.names:
-            first = min((seed for n, seed in found if n == name), default=None)
-            if first is not None:  # one seed: the means of three hide each other
-                run = found[name, first]
-                self.means[name].set_data(run.step[1:], np.diff(run.mean[:, 0]))
-            for seed, curve in enumerate(self.accuracy[name]):
-                run = found.get((name, seed))
-                if run is None:
-                    curve.set_data([], [])
-                else:
-                    tested = np.isfinite(run.accuracy)
-                    curve.set_data(run.step[tested], run.accuracy[tested])
-        for k, name in enumerate(self.names):
-            if any(n == name for n, _ in found):
-                last = self._mean(found, name, lambda r: r.accuracy[::10][-1])
-                words = (
-                    f"ends at {last:.0%}",
-                    f"jumps {self._mean(found, name, drift):.2f}",
-                )
-                for text, word in zip(
-                    self.notes[2 * k : 2 * k + 2], words, strict=True
-                ):
-                    text.set_text(word)
+        for name in NETWORKS:
+            run = found.get(name)
+            for curves in (self.means, self.change, self.accuracy):
+                if run is None and name in curves:
+                    curves[name].set_data([], [])
+            self.notes[name].set_text("")
+            if run is None:
+                continue
+            if name in self.means:
+                self.means[name].set_data(run.step, run.mean[:, 0].clip(-9, 9))
+                stopped = [] if run.reason else range(len(LAGS))
+                self.change[name].set_data(stopped, changes_of(run)[: len(stopped)])
+            tested = np.isfinite(run.accuracy)
+            self.accuracy[name].set_data(run.step[tested], run.accuracy[tested])
+            last = f"ends at {run.accuracy[tested][-1]:.0%}"
+            self.notes[name].set_text("diverges" if run.reason else last)
 
 
-class FrozenWeights(LiveFigure):
-    """Batches differ from each other also where nothing is learned."""
+def noise_run(task, lr, norm, times, seed, steps=NoisyBatchNorm.steps):
+    """Return a generator of the records of one network of the figure."""
+    return noisy_run(
+        norm,
+        times > 0,
+        lr=lr,
+        width=32,
+        steps=steps,
+        test_every=10,
+        constants=noise_constants(times),
+        seed=seed,
+        **TASKS[task],
+    )
 
-    batches = 30
+
+def changes_of(run):
+    """Return the change of a unit's mean over each of `LAGS`; NaN if it diverged."""
+    return [np.nan if run.reason else change(run.mean, lag) for lag in LAGS]
+
+
+def reached(run, step):
+    """Return the accuracy at a step; NaN if the run has diverged before."""
+    return float(run.accuracy[step]) if step < len(run.accuracy) else np.nan
+
+
+def _share(value):
+    return f"{value:.0%}" if np.isfinite(value) else "nothing (diverged)"
+
+
+def _two(value):
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+# Experiment, the linear maps to look at (the last writes the output), its steps.
+STACKS = {
+    "25 linear": (deep_linear_shift, (2, 6, 11, 16, 21, 26), 200),
+    "6 relu": (partial(digits_shift, activation="relu"), (2, 3, 4, 5, 6, 7), 100),
+    "6 tanh": (partial(digits_shift, activation="tanh"), (2, 3, 4, 5, 6, 7), 100),
+}
+LATE = slice(3, 5)  # the last two maps with a norm after them
+
+
+def shift_run(stack, norm, lr, seed):
+    """Return a generator of records of the shift, five times in the run.
+
+    Parameters
+    ----------
+    stack : str
+        A key of `STACKS`.
+    norm : {None, "batch"}
+        Norm of the hidden layers.
+    lr : float
+        Learning rate.
+    seed : int
+        Data, weights and order.
+    """
+    experiment, maps, steps = STACKS[stack]
+    options = {"lr": lr, "seed": seed, "steps": steps, "every": steps // 4}
+    if stack == "25 linear":
+        return experiment(norm, layers=maps, **options)
+    options |= {"layers": [i - 1 for i in maps], "width": 32, "batch_size": 64}
+    return experiment(norm, **options)
+
+
+class Shift(LiveFigure):
+    """Gradients before and after the step of the layers before, by layer."""
+
+    stacks, rates, losses = ("25 linear",), (3e-4, 1e-3, 3e-3), (0.7, 40)
     runs = {}
+    places = np.arange(6)
 
     def make_controls(self):
-        """Return the controls: learning rate, batch size, unit and seed."""
-        return {
-            "lr": controls.steps("learning rate", [0.0, 0.01, 0.03, 0.1], 0.0),
-            "size": controls.steps("batch size", [20, 60, 240], 60),
-            "unit": controls.whole("unit", 0, 9, 0),
-            "seed": controls.whole("seed", 0, 2, 0),
+        """Return the controls: network, two learning rates and the seed."""
+        made = {
+            "none": controls.steps("learning rate, none", self.rates, self.rates[1]),
+            "batch": controls.steps("learning rate, batch", self.rates, self.rates[1]),
+            "seed": controls.seed(),
         }
+        if len(self.stacks) > 1:
+            stack = controls.choice("hidden layers", self.stacks, self.stacks[0])
+            made = {"stack": stack} | made
+        return made
 
     def draw(self, fig):
-        """Draw the axes: means of a unit by batch, and the shift of each update."""
-        left = fig.add_axes((0.08, 0.15, 0.50, 0.72))
-        left.set(xlim=(-1, self.batches), ylim=(-0.9, 0.9))
-        left.set_xlabel("batch")
-        left.set_title("mean of one unit, from where it began")
-        (self.dots,) = left.plot([], [], "o", color=style.BEFORE, markersize=6)
-        (self.line,) = left.plot([], [], color=style.AFTER, linewidth=2.5)
-        left.text(29, 0.78, "dots: over the batch", color=style.BEFORE, ha="right")
-        left.text(29, -0.84, "line: over all digits", color=style.AFTER, ha="right")
-        right = fig.add_axes((0.68, 0.15, 0.30, 0.72))
-        right.set(xlim=(-1, self.batches), ylim=(-0.04, 0.84))
-        right.set_xlabel("batch")
-        right.set_title("shift of each update")
-        (self.shift,) = right.plot([], [], "s-", color=style.WARN, markersize=4)
-        self.note = right.text(29, 0.77, "", ha="right", weight="bold")
-        return [self.dots, self.line, self.shift, self.note]
+        """Draw the axes: the cosine by layer, and the loss."""
+        left = fig.add_axes((0.14, 0.19, 0.44, 0.70))
+        left.set(xlim=(-0.3, 5.3), ylim=(-1.08, 1.08))
+        left.set_yticks([-1, 0, 1], ["opposite: -1", "across: 0", "same: 1"])
+        maps = STACKS[self.stacks[0]][1]
+        left.set_xticks(self.places, maps)
+        left.set_xlabel("number of the linear map (a norm after each but the output)")
+        left.set_title("cosine of G and G'")
+        left.axvspan(4.5, 5.3, color=style.FAINT)
+        left.text(4.9, -1.02, "output", rotation=90, ha="center")
+        for level in (0, 1):
+            left.axhline(level, color=style.INK, linewidth=0.8)
+        right = fig.add_axes((0.66, 0.19, 0.32, 0.70))
+        right.set(yscale="log", xlim=(-3, STACKS[self.stacks[0]][2] + 3))
+        right.set(ylim=self.losses, yticks=[0.1, 1, 10][-len(self.stacks) - 1 :])
+        right.yaxis.set_major_formatter("{x:g}")
+        right.minorticks_off()
+        right.set_xlabel("step")
+        right.set_title("training loss")
+        self.loss, self.cosine = {}, {}
+        for name in ("none", "batch"):
+            look = {"color": style.NORM_COLOR[name], "linewidth": 2}
+            (self.loss[name],) = right.plot([], [], MARKS[name] + "-", **look)
+            (self.cosine[name],) = left.plot([], [], MARKS[name] + "-", **look)
+        for k, name in enumerate(("none", "batch")):
+            words, color = f"{SHAPES[name]} {name}", style.NORM_COLOR[name]
+            left.text(-0.2, -0.75 - 0.2 * k, words, color=color, weight="bold")
+        return [*self.loss.values(), *self.cosine.values()]
 
-    def move(self, lr, size, unit, seed):
-        """Show batches to a network, with its weights frozen or trained."""
-        run = self.runs.get((lr, size, seed))
-        if run is None:
-            rows = []
-            loop = frozen_weights(
-                lr,
-                activation="relu",
-                width=32,
-                batch_size=size,
-                batches=self.batches,
-                seed=seed,
-            )
-            for record in loop:
-                rows.append(record)
-                run = gather(rows)
-                self._show(run, unit)
-                yield len(rows) / self.batches
-            self.runs[lr, size, seed] = run
-        self._show(run, unit)
-        noise = (run.batch_mean - run.fixed_mean)[:, unit].std()
-        moved = np.ptp(run.fixed_mean[:, unit])
+    def move(self, none, batch, seed, stack="25 linear"):
+        """Train, and measure at six linear maps as training goes."""
+        found = {}
+        for k, (name, lr) in enumerate((("none", none), ("batch", batch))):
+            key = stack, name, lr, seed
+            if key not in self.runs:
+                rows = []
+                for record in shift_run(stack, NORMS[name], lr, seed):
+                    _append(rows, record)
+                    found[name] = gather(rows)
+                    self._show(found)
+                    yield (k + len(rows) / 5.01) / 2
+                self.runs[key] = found[name]
+            found[name] = self.runs[key]
+        self._show(found)
+        maps = STACKS[stack][1][LATE]
+        late = {name: late_cosine(run) for name, run in found.items()}
+        ends = {
+            n: "diverges" if run.reason else f"ends at {run.loss[-1]:.2g}"
+            for n, run in found.items()
+        }
         return (
-            f"Learning rate {lr:g}, batches of {size}, seed {seed}: from batch to "
-            f"batch the mean of unit {unit} scatters by {noise:.2f} (std); "
-            f"over all digits it moves by {moved:.2f}. The largest covariate shift of "
-            f"an update is {run.shift.max():.2g}."
+            f"Linear maps {maps[0]} and {maps[1]}: the mean cosine is "
+            f"{late['none']:z.2f} without norm and {late['batch']:z.2f} with batch "
+            f"norm. The loss {ends['none']} without norm and {ends['batch']} with it."
         )
 
-    def _show(self, run, unit):
-        start = run.fixed_mean[0, unit]
-        self.dots.set_data(run.step, run.batch_mean[:, unit] - start)
-        self.line.set_data(run.step, run.fixed_mean[:, unit] - start)
-        self.shift.set_data(run.step, run.shift)
-        largest = run.shift.max()
-        self.note.set_text("exactly 0" if largest == 0 else f"up to {largest:.2g}")
+    def _show(self, found):
+        for name in ("none", "batch"):
+            run = found.get(name)
+            if run is None:
+                self.loss[name].set_data([], [])
+                self.cosine[name].set_data([], [])
+            else:
+                self.loss[name].set_data(run.step, run.loss)
+                self.cosine[name].set_data(self.places, run.cosine.mean(axis=0))
+
+
+class DigitsShift(Shift):
+    """The same on two networks that learn digits."""
+
+    stacks, rates, losses = ("6 relu", "6 tanh"), (0.03, 0.1, 0.3), (0.015, 8)
+
+
+def late_cosine(run):
+    """Return the mean cosine of the last two maps with a norm after them."""
+    return float(np.nanmean(run.cosine[:, LATE]))
 
 
 FIGURES = {
     "figure_one": FigureOne,
-    "shift": Shift,
-    "noisy": NoisyBatchNorm,
     "frozen": FrozenWeights,
+    "noisy": NoisyBatchNorm,
+    "shift": Shift,
+    "digits_shift": DigitsShift,
 }

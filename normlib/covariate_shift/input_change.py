@@ -1,7 +1,7 @@
-"""Drift of a layer's input over training (Ioffe and Szegedy 2015, figure 1).
+"""How a layer's input changes over training (Ioffe and Szegedy 2015, figure 1).
 
 This is one of two definitions of internal covariate shift in use; the other one is
-in `covariate_shift`.
+in `gradient_shift`.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from normlib.nets.digits_network import digits_network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
 
-PERCENTILES = (15, 50, 85)
+EDGES = (15, 85)
 
 
 class InputRecord(NamedTuple):
@@ -27,9 +27,10 @@ class InputRecord(NamedTuple):
         Loss on the mini-batch, in nats.
     accuracy : float
         Share of the 360 test digits that are classified right.
-    percentiles : ndarray of shape (3, width)
-        15th, 50th and 85th percentile over the test digits of the input to each
-        unit of the last hidden layer.
+    mean : ndarray of shape (width,)
+        Mean over the test digits of the input to each unit of the last hidden layer.
+    edges : ndarray of shape (2, width)
+        15th and 85th percentile of the same.
     reason : str
         Empty, or why the run stopped early.
     """
@@ -37,7 +38,8 @@ class InputRecord(NamedTuple):
     step: int
     loss: float
     accuracy: float
-    percentiles: np.ndarray
+    mean: np.ndarray
+    edges: np.ndarray
     reason: str = ""
 
 
@@ -125,9 +127,10 @@ def figure_one(
 
     Notes
     -----
-    The percentiles are taken in training mode, batch norm using the statistics of
-    the test digits, always the same ones. The accuracy is taken in evaluation mode.
-    The paper trains on MNIST and gives neither learning rate nor initial scale.
+    Mean and percentiles are taken in training mode, batch norm using the statistics
+    of the test digits, always the same ones: the mean is then exactly beta. The
+    accuracy is taken in evaluation mode. The paper draws the median in place of the
+    mean, trains on MNIST and gives neither learning rate nor initial scale.
 
     References
     ----------
@@ -136,8 +139,8 @@ def figure_one(
     Examples
     --------
     >>> records = list(figure_one("batch", steps=20, every=10, width=8))
-    >>> [record.step for record in records], records[0].percentiles.shape
-    ([0, 10, 20], (3, 8))
+    >>> [record.step for record in records], records[0].edges.shape
+    ([0, 10, 20], (2, 8))
     """
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
     integer("every", every)
@@ -168,9 +171,9 @@ def _watch_inputs(net, digits, loop, every):
         if iterate.step % every == 0 or iterate.reason:
             inputs = last_hidden_input(net, digits.x_test)
             accuracy = evaluate(net, digits.x_test, digits.y_test)[1]
-            percentiles = np.percentile(inputs, PERCENTILES, axis=0)
-            reason = iterate.reason
-            yield InputRecord(iterate.step, iterate.loss, accuracy, percentiles, reason)
+            mean, edges = inputs.mean(0), np.percentile(inputs, EDGES, axis=0)
+            step, loss, reason = iterate.step, iterate.loss, iterate.reason
+            yield InputRecord(step, loss, accuracy, mean, edges, reason)
 
 
 def steps_to_accuracy(history, accuracy=0.9):
@@ -190,33 +193,9 @@ def steps_to_accuracy(history, accuracy=0.9):
 
     Examples
     --------
-    >>> h = InputRecord(np.array([0, 25]), None, np.array([0.1, 0.95]), None)
+    >>> h = InputRecord(np.array([0, 25]), None, np.array([0.1, 0.95]), 0, 0)
     >>> steps_to_accuracy(h), steps_to_accuracy(h, 0.99)
     (25.0, inf)
     """
     reached = np.asarray(history.accuracy) >= accuracy
     return float(history.step[reached.argmax()]) if reached.any() else float("inf")
-
-
-def median_range(history):
-    """Return how far the median input of a unit travels, averaged over the units.
-
-    Parameters
-    ----------
-    history : InputRecord of arrays
-        ``gather(figure_one(...))``.
-
-    Returns
-    -------
-    float
-        Largest minus smallest median over the records, in the unit of the
-        pre-activation.
-
-    Examples
-    --------
-    >>> percentiles = np.zeros((2, 3, 4))
-    >>> percentiles[1, 1] = [1.0, 1.0, 3.0, 3.0]
-    >>> median_range(InputRecord(None, None, None, percentiles))
-    2.0
-    """
-    return float(np.ptp(history.percentiles[:, 1], axis=0).mean())
