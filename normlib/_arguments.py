@@ -59,6 +59,16 @@ def float_array(name, value, *, ndim=None, finite=True):
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
+def vector(name, value, n, default=None, dtype=None):
+    """Return ``value`` as a float array of n entries; None stands for n defaults."""
+    if value is None and default is not None:
+        return np.full(n, default, dtype)
+    value = float_array(name, value)
+    if value.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {value.shape}")
+    return value
+
+
 def integer(name, value, *, minimum=1):
     """Return ``value`` as an int of at least ``minimum``, or say what is wrong.
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from normlib.batch import folding as bn_folding
 from normlib.norms import batch_norm, layer_norm, rms_norm
 from normlib.sphere import folding, geometry, jacobians, keys, residual_stream
 
@@ -237,11 +238,11 @@ def test_batch_norm_folds_into_the_linear_map_before_and_after(seed):
     x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 4), 4))
     statistics = random_statistics(rng, 4)
     expected = batch_norm_at_inference(x @ w + b, *statistics, 1e-5, 1)
-    w2, b2 = folding.fold_batch_norm_into_previous(w, b, *statistics)
+    w2, b2 = bn_folding.fold_batch_norm_into_previous(w, b, *statistics)
     np.testing.assert_allclose(x @ w2 + b2, expected, rtol=1e-12, atol=1e-13)
     statistics = random_statistics(rng, 6)
     expected = batch_norm_at_inference(x, *statistics, 1e-5, 1) @ w + b
-    w2, b2 = folding.fold_batch_norm_into_next(w, b, *statistics)
+    w2, b2 = bn_folding.fold_batch_norm_into_next(w, b, *statistics)
     np.testing.assert_allclose(x @ w2 + b2, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -250,20 +251,22 @@ def test_batch_norm_folds_into_convolutions_except_forward_at_padded_borders(see
     rng = np.random.default_rng(seed)
     x, w, b = (rng.standard_normal(s) for s in ((2, 3, 6, 7), (4, 3, 3, 3), 4))
     statistics = random_statistics(rng, 4)
-    plain = folding.conv2d(x, w, b, padding=1)
+    plain = bn_folding.conv2d(x, w, b, padding=1)
     expected = batch_norm_at_inference(plain, *statistics, 1e-5, 1)
-    found = folding.fold_batch_norm_into_previous(w, b, *statistics)
+    found = bn_folding.fold_batch_norm_into_previous(w, b, *statistics)
     close = {"rtol": 1e-11, "atol": 1e-12}
-    np.testing.assert_allclose(folding.conv2d(x, *found, padding=1), expected, **close)
+    np.testing.assert_allclose(
+        bn_folding.conv2d(x, *found, padding=1), expected, **close
+    )
 
     statistics = random_statistics(rng, 3)
     normalized = batch_norm_at_inference(x, *statistics, 1e-5, 1)
-    found = folding.fold_batch_norm_into_next(w, b, *statistics)
+    found = bn_folding.fold_batch_norm_into_next(w, b, *statistics)
     np.testing.assert_allclose(
-        folding.conv2d(x, *found), folding.conv2d(normalized, w, b), **close
+        bn_folding.conv2d(x, *found), bn_folding.conv2d(normalized, w, b), **close
     )
-    expected = folding.conv2d(normalized, w, b, padding=1)
-    folded = folding.conv2d(x, *found, padding=1)
+    expected = bn_folding.conv2d(normalized, w, b, padding=1)
+    folded = bn_folding.conv2d(x, *found, padding=1)
     inner = np.s_[:, :, 1:-1, 1:-1]
     np.testing.assert_allclose(folded[inner], expected[inner], **close)
     assert np.abs(folded - expected).max() > 0.1
@@ -272,7 +275,7 @@ def test_batch_norm_folds_into_convolutions_except_forward_at_padded_borders(see
 def test_convolution_against_loops():
     rng = np.random.default_rng(0)
     x, w, b = (rng.standard_normal(s) for s in ((2, 3, 5, 4), (2, 3, 3, 2), 2))
-    y = folding.conv2d(x, w, b, padding=1)
+    y = bn_folding.conv2d(x, w, b, padding=1)
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     assert y.shape == (2, 2, 5, 5)
     for n, o, i, j in np.ndindex(y.shape):
@@ -434,24 +437,24 @@ def test_a_head_of_two_dimensions_loses_the_guarantee():
         (lambda: keys.own_query_margin(np.ones((1, 3))), ValueError, "2 keys"),
         (lambda: keys.select_projected_keys(2), ValueError, "n_keys"),
         (
-            lambda: folding.conv2d(np.ones((1, 2, 3, 3)), np.ones((1, 3, 2, 2))),
+            lambda: bn_folding.conv2d(np.ones((1, 2, 3, 3)), np.ones((1, 3, 2, 2))),
             ValueError,
             "input channels",
         ),
         (
-            lambda: folding.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))),
+            lambda: bn_folding.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))),
             ValueError,
             "raise padding",
         ),
         (
-            lambda: folding.fold_batch_norm_into_previous(
+            lambda: bn_folding.fold_batch_norm_into_previous(
                 np.ones((2, 3)), None, np.ones(2), np.ones(3)
             ),
             ValueError,
             r"running_mean must have shape \(3,\)",
         ),
         (
-            lambda: folding.fold_batch_norm_into_next(
+            lambda: bn_folding.fold_batch_norm_into_next(
                 np.ones((2, 3)), None, np.ones(2), -np.ones(2)
             ),
             ValueError,
@@ -549,13 +552,13 @@ def test_folding_keeps_float32(bias, gamma):
     scale = None if gamma is None else np.ones(3, np.float32)
     statistics = np.ones(3, np.float32), np.ones(3, np.float32)
     results = [
-        folding.fold_batch_norm_into_previous(weight, bias, *statistics, scale),
-        folding.fold_batch_norm_into_next(weight, bias, mean, mean, gamma),
+        bn_folding.fold_batch_norm_into_previous(weight, bias, *statistics, scale),
+        bn_folding.fold_batch_norm_into_next(weight, bias, mean, mean, gamma),
         folding.fold_layer_norm(weight, bias, gamma),
         folding.centre_writing_weights(weight, bias),
     ]
     kernel, image = np.ones((3, 2, 1, 1), np.float32), np.ones((1, 2, 3, 3), np.float32)
-    results.append([folding.conv2d(image, kernel, bias)])
+    results.append([bn_folding.conv2d(image, kernel, bias)])
     assert {array.dtype for result in results for array in result} == {weight.dtype}
 
 

@@ -99,8 +99,12 @@ def test_residual_gradient(position, norm, rng):
 
 def test_residual_places_the_norm():
     x = np.array([[1.0, 3.0], [2.0, 8.0]])
-    pre = Network([Residual([Linear(2, 2, init=0.0)], LayerNorm(2, eps=0), "pre")])
-    post = Network([Residual([Linear(2, 2, init=0.0)], LayerNorm(2, eps=0), "post")])
+    pre = Network(
+        [Residual([Linear(2, 2, init=0.0, rng=0)], LayerNorm(2, eps=0), "pre")]
+    )
+    post = Network(
+        [Residual([Linear(2, 2, init=0.0, rng=0)], LayerNorm(2, eps=0), "post")]
+    )
     np.testing.assert_array_equal(pre.forward(x), x)
     np.testing.assert_allclose(post.forward(x), [[-1, 1], [-1, 1]])
 
@@ -490,7 +494,7 @@ def test_many_networks_gradient(rng):
 
 def residual(**changes):
     norm = changes.get("norm", LayerNorm(3))
-    branch = [Linear(3, 3), *changes.get("more", [])]
+    branch = [Linear(3, 3, rng=0), *changes.get("more", [])]
     block = Residual(branch, norm, changes.get("position", "pre"))
     return Network([block, *changes.get("after", [])])
 
@@ -547,12 +551,16 @@ def test_networks_that_have_run_can_be_stacked(rng):
 @pytest.mark.parametrize("place", ["row", "branch", "norm"])
 def test_one_layer_cannot_have_two_places(place):
     one = (
-        Linear(3, 3) if place == "row" else LayerNorm(3) if place == "norm" else ReLU()
+        Linear(3, 3, rng=0)
+        if place == "row"
+        else LayerNorm(3)
+        if place == "norm"
+        else ReLU()
     )
     layers = {
         "row": lambda: [one, ReLU(), one],
-        "branch": lambda: [Residual([Linear(3, 3), one]), one],
-        "norm": lambda: [Residual([Linear(3, 3)], one), Residual([ReLU()], one)],
+        "branch": lambda: [Residual([Linear(3, 3, rng=0), one]), one],
+        "norm": lambda: [Residual([Linear(3, 3, rng=0)], one), Residual([ReLU()], one)],
     }
     with pytest.raises(ValueError, match="make a new layer for each place"):
         Network(layers[place]())
@@ -614,18 +622,22 @@ def test_dtype_is_kept(rng):
         (lambda: stack([mlp([3, 2]), mlp([3, 4, 2])]), "same layers"),
         (lambda: stack([mlp([3, 2]), stack([mlp([3, 2])])]), "must be single"),
         (lambda: Residual([], position="middle"), "position"),
-        (lambda: RecurrentCell(2, 3, norm="batch"), "norm must be one of"),
-        (lambda: RecurrentCell(2, 3).forward(np.zeros((4, 2))), "N, T, n_in"),
+        (lambda: RecurrentCell(2, 3, norm="batch", rng=0), "norm must be one of"),
+        (lambda: RecurrentCell(2, 3, rng=0).forward(np.zeros((4, 2))), "N, T, n_in"),
         (
-            lambda: RecurrentCell(2, 3).forward(np.zeros((4, 5, 2)), np.ones((4, 4))),
+            lambda: RecurrentCell(2, 3, rng=0).forward(
+                np.zeros((4, 5, 2)), np.ones((4, 4))
+            ),
             "mask must have shape",
         ),
         (
-            lambda: RecurrentCell(2, 3).forward(np.zeros((4, 5, 2)), h0=np.ones(3)),
+            lambda: RecurrentCell(2, 3, rng=0).forward(
+                np.zeros((4, 5, 2)), h0=np.ones(3)
+            ),
             r"h0 must have shape \(4, 3\) for x of shape \(4, 5, 2\), got \(3,\)",
         ),
         (
-            lambda: RecurrentCell(2, 3).forward(
+            lambda: RecurrentCell(2, 3, rng=0).forward(
                 np.zeros((4, 5, 2)), h0=np.ones((1, 3))
             ),
             r"h0 must have shape \(4, 3\)",
@@ -646,7 +658,9 @@ def test_dtype_is_kept(rng):
         (lambda: BatchNorm(3).forward(np.zeros((2, 4, 5, 5))), r"\(N, 3, H, W\)"),
         (lambda: InstanceNorm(3).forward(np.zeros((2, 3))), r"\(N, 3, H, W\)"),
         (
-            lambda: Network([Residual([Linear(3, 4)])]).forward(np.zeros((2, 3))),
+            lambda: Network([Residual([Linear(3, 4, rng=0)])]).forward(
+                np.zeros((2, 3))
+            ),
             "keep the width",
         ),
         (lambda: mlp([3, 2]).load(mlp([3, 4]).state()), "same layers"),
@@ -670,7 +684,7 @@ def test_norm_layers_take_arrays_of_floats(layer, x):
 
 def test_linear_takes_arrays():
     with pytest.raises(TypeError, match="Linear expects an array, got list"):
-        Linear(3, 2).forward([[1.0, 2.0, 3.0]])
+        Linear(3, 2, rng=0).forward([[1.0, 2.0, 3.0]])
 
 
 @pytest.mark.parametrize("layer", ALL_NORMS)
@@ -689,7 +703,7 @@ def test_gradients_are_not_broadcast(layer, shape, rng):
 
 @pytest.mark.parametrize("shape", [(3, 5, 4), (2, 2, 5, 4), (4,)])
 def test_many_networks_name_the_shape_they_take(shape):
-    many = stack([Network([Linear(4, 2)])] * 2)
+    many = stack([Network([Linear(4, 2, rng=0)])] * 2)
     with pytest.raises(ValueError, match=r"\(N, D\) or \(2, N, D\) for 2 networks"):
         many.forward(np.zeros(shape))
 
@@ -702,16 +716,16 @@ def test_dtype_must_be_float():
 @pytest.mark.parametrize(
     "layer",
     [
-        Linear(2, 3),
-        WeightNormLinear(2, 3),
+        Linear(2, 3, rng=0),
+        WeightNormLinear(2, 3, rng=0),
         ReLU(),
         Tanh(),
         Sigmoid(),
         BatchNorm(3),
         LayerNorm(3),
-        RecurrentCell(2, 3),
-        Residual([Linear(3, 3)]),
-        Network([Linear(2, 3)]),
+        RecurrentCell(2, 3, rng=0),
+        Residual([Linear(3, 3, rng=0)]),
+        Network([Linear(2, 3, rng=0)]),
     ],
 )
 def test_a_gradient_needs_a_forward_pass_first(layer):
@@ -719,7 +733,9 @@ def test_a_gradient_needs_a_forward_pass_first(layer):
         layer.backward(np.ones((4, 3)))
 
 
-@pytest.mark.parametrize("layers", [Linear(2, 3), [Linear(2, 3), ReLU], 3, None, "ab"])
+@pytest.mark.parametrize(
+    "layers", [Linear(2, 3, rng=0), [Linear(2, 3, rng=0), ReLU], 3, None, "ab"]
+)
 @pytest.mark.parametrize("whole", [Network, Residual])
 def test_layers_come_as_a_list_of_layers(whole, layers):
     with pytest.raises(TypeError, match=f"{whole.__name__} expects a list of layers"):
@@ -729,7 +745,7 @@ def test_layers_come_as_a_list_of_layers(whole, layers):
 @pytest.mark.parametrize("norm", ["layer", LayerNorm])
 def test_the_norm_of_a_residual_block_is_a_layer(norm):
     with pytest.raises(TypeError, match="norm must be a layer such as"):
-        Residual([Linear(3, 3)], norm=norm)
+        Residual([Linear(3, 3, rng=0)], norm=norm)
 
 
 def test_one_size_is_no_network():
@@ -761,7 +777,7 @@ def test_backward_goes_by_the_statistics_of_the_forward_pass(rng):
 
 
 def test_params_keep_their_array_when_they_are_set():
-    net = Network([Linear(2, 1)])
+    net = Network([Linear(2, 1, rng=0)])
     array = net.params
     net.params = net.params + 1
     assert net.params is array
@@ -802,7 +818,7 @@ def test_a_mean_over_one_value_is_refused(layer, shape, rng):
 
 @pytest.mark.parametrize("shape", [(4, 5, 1), (1, 5, 3), (4, 6, 3), (4, 1, 3), (4, 3)])
 def test_recurrent_gradients_are_not_broadcast(shape, rng):
-    cell = RecurrentCell(2, 3)
+    cell = RecurrentCell(2, 3, rng=0)
     cell.forward(rng.normal(size=(4, 5, 2)))
     with pytest.raises(ValueError, match=r"expects dy of shape \(4, 5, 3\)"):
         cell.backward(np.ones(shape))
@@ -825,7 +841,7 @@ def test_nan_in_the_padding_changes_nothing(rng):
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (8,), (8, 1), (2, 8, 2)])
-@pytest.mark.parametrize("layer", [Linear(3, 2), WeightNormLinear(3, 2)])
+@pytest.mark.parametrize("layer", [Linear(3, 2, rng=0), WeightNormLinear(3, 2, rng=0)])
 def test_gradients_of_linear_maps_are_not_broadcast(layer, shape, rng):
     net = Network([copy.deepcopy(layer)])
     net.forward(rng.normal(size=(8, 3)))

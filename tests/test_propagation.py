@@ -18,6 +18,7 @@ from normlib.depth import (
 )
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.sphere.jacobians import jacobian_products
 
 SEEDS = (101, 202, 303)
@@ -200,7 +201,7 @@ def test_one_line_rules():
 # --- the profile itself ----------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", propagation.NORMS)
+@pytest.mark.parametrize("norm", NETWORK_NORMS)
 @pytest.mark.parametrize("activation", ALL)
 def test_profile_reads_the_hidden_layers_of_the_network(activation, norm):
     settings = {"activation": activation, "norm": norm, "init": "lecun"}
@@ -246,7 +247,7 @@ def test_same_seed_same_profile_and_another_seed_another():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("activation, init", [("relu", "he"), ("tanh", "lecun")])
-@pytest.mark.parametrize("norm", propagation.NORMS)
+@pytest.mark.parametrize("norm", NETWORK_NORMS)
 def test_wide_networks_do_what_is_predicted(activation, init, norm):
     profile = propagation.depth_profile(
         12, activation=activation, init=init, norm=norm, width=256, networks=4, rng=11
@@ -261,7 +262,7 @@ def test_wide_networks_do_what_is_predicted(activation, init, norm):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("norm", propagation.NORMS)
+@pytest.mark.parametrize("norm", NETWORK_NORMS)
 @pytest.mark.parametrize("activation", ALL)
 @pytest.mark.parametrize("gain", [0.05, 5.0])
 @pytest.mark.parametrize("width, batch_size", [(2, 4), (64, 1000)])

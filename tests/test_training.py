@@ -318,7 +318,7 @@ def mean_square(outputs, targets):
 @pytest.mark.parametrize("batch_size", [None, 5])
 def test_fit_takes_all_sequences(cases, times, batch_size, rng):
     """The first axis counts the cases, not the second to last."""
-    net = Network([RecurrentCell(3, 4)])
+    net = Network([RecurrentCell(3, 4, rng=0)])
     x, targets = rng.normal(size=(cases, times, 3)), np.zeros((cases, times, 4))
     targets += np.arange(cases)[:, None, None]
     seen = []
@@ -471,14 +471,14 @@ def test_evaluate_leaves_no_trace(rng):
 
 
 def test_accuracy_counts(rng):
-    net = Network([Linear(2, 2, init=0.0)])
+    net = Network([Linear(2, 2, init=0.0, rng=0)])
     net.layers[0].params["weight"][...] = np.eye(2)
     x = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
     assert accuracy(net, x, np.array([0, 1, 0, 0])) == 0.75
 
 
 def test_accuracy_counts_positions(rng):
-    net, x = Network([RecurrentCell(3, 4)]), rng.normal(size=(6, 5, 3))
+    net, x = Network([RecurrentCell(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
     labels = net.forward(x).argmax(axis=-1)
     labels[0, :3] = (labels[0, :3] + 1) % 4
     assert accuracy(net, x, labels) == 0.9
@@ -637,7 +637,7 @@ def test_bad_settings_are_refused_before_the_first_step(change, error, words):
     ],
 )
 def test_a_loss_must_return_one_number_per_network(run, loss, rng):
-    net, x = Network([RecurrentCell(3, 4)]), rng.normal(size=(6, 5, 3))
+    net, x = Network([RecurrentCell(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
     targets = rng.normal(size=(6, 5, 4))
     targets = targets if loss is half_squared_error else targets.argmax(axis=-1)
     with pytest.raises(ValueError, match=r"one number per network.*got shape \(6,\)"):

@@ -8,11 +8,12 @@ from normlib._arguments import choice, integer, number
 from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import accuracy, collect, fit
 
 __all__ = ["BatchSizeRow", "BatchSizeSweep", "batch_size_rows", "batch_size_sweep"]
 
-NORMS = (None, "batch", "layer", "rms", "group:8")
+NORMS = (*NETWORK_NORMS, "group:8")
 
 
 class BatchSizeRow(NamedTuple):

@@ -8,11 +8,12 @@ from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
 from normlib.nets.minibatches import minibatches
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import accuracy, fit
 
 __all__ = ["SortedBatches", "sorted_batches"]
 
-NORMS = (None, "batch", "layer", "rms", "group:8")
+NORMS = (*NETWORK_NORMS, "group:8")
 
 
 class SortedBatches(NamedTuple):

@@ -68,7 +68,7 @@ def undone_batch_norm(net, x, *, factor=1.0):
 
 
 def _scaled(linear, factor):
-    copy = Linear(*linear.params["weight"].shape, bias="bias" in linear.params)
+    copy = Linear(*linear.params["weight"].shape, bias="bias" in linear.params, rng=0)
     for name, value in linear.params.items():
         copy.params[name][...] = factor * value
     return copy

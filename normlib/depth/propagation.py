@@ -18,8 +18,8 @@ from normlib.depth.gradient_rates import gradient_rate
 from normlib.depth.mean_field import activation_moments, check_gain, correlation_map
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 
-NORMS = (None, "batch", "layer", "rms")
 GRID = np.linspace(-1, 1, 51)
 
 
@@ -144,7 +144,7 @@ def depth_profile(
     True
     """
     depth, width = integer("depth", depth), integer("width", width, minimum=2)
-    choice("norm", norm, NORMS)
+    choice("norm", norm, NETWORK_NORMS)
     choice("data", data, ("digits", "gaussian"))
     gain = check_gain("gain", gain)
     if not isinstance(init, str):

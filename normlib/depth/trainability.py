@@ -7,9 +7,8 @@ import numpy as np
 from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp, stack
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import accuracy, fit
-
-NORMS = (None, "batch", "layer", "rms")
 
 
 class TrainabilityRow(NamedTuple):
@@ -148,7 +147,7 @@ def trainability_rows(
     """
     depths = _each("depths", depths, lambda d: integer("depths", d))
     rates = _each("rates", rates, lambda r: number("rates", r, positive=True))
-    norms = _each("norms", norms, lambda n: choice("norms", n, NORMS))
+    norms = _each("norms", norms, lambda n: choice("norms", n, NETWORK_NORMS))
     seeds = _each("seeds", seeds, lambda s: integer("seeds", s, minimum=0))
     build = {"activation": activation, "init": init, "eps": eps}
     width, steps = integer("width", width), integer("steps", steps)

@@ -7,6 +7,7 @@ import numpy as np
 from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import loss_and_gradient
 
 __all__ = [
@@ -18,7 +19,6 @@ __all__ = [
     "scale_test",
 ]
 
-NORMS = (None, "batch", "layer", "rms")
 SIZES = (64, 64, 64, 10)
 
 
@@ -229,7 +229,7 @@ def bare_network(seed, norm, eps):
         If a name is unknown or a number out of range.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
-    choice("norm", norm, NORMS)
+    choice("norm", norm, NETWORK_NORMS)
     digits = digits_split(rng, standardized=True)
     net = mlp(SIZES, norm=norm, eps=eps, bias=False, rng=rng)
     return net.set_mode("probe"), digits, rng

@@ -9,11 +9,12 @@ from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
 from normlib.nets.network import mlp
+from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
 __all__ = ["Equilibrium", "weight_decay_equilibrium", "weight_decay_steps"]
 
-NORMS = ("batch", "layer", "rms", "group:8")
+NORMS = (*NETWORK_NORMS[1:], "group:8")
 
 
 class DecayRecord(NamedTuple):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from normlib.batch.folding import fold_batch_norm_into_previous
 from normlib.lessons.checks import NotYet, call, compare, report
 from normlib.running import update_running
-from normlib.sphere.folding import fold_batch_norm_into_previous
 
 
 def _pair(function, *args, shapes):

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from normlib import batch_norm, standardize
+from normlib.batch.folding import conv2d
 from normlib.batch.rescaling import skewness, whiten
 from normlib.batch.two_parametrizations import undone_batch_norm
 from normlib.batch.variance import one_pass_variance, two_pass_variance
@@ -15,7 +16,6 @@ from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
 from normlib.nets.network import mlp
 from normlib.nets.training import fit
-from normlib.sphere.folding import conv2d
 
 
 class Epsilon(LiveFigure):

@@ -14,7 +14,7 @@ from normlib.live.figure import LiveFigure
 from normlib.live.touch import Touch
 from normlib.nets.watching import gather
 
-NORMS = {"none": None, "batch": "batch", "layer": "layer"}
+NORMS = style.NORMS
 MARKS = {"none": "o", "batch": "s", "layer": "^"}
 SHAPES = {"none": "●", "batch": "■", "layer": "▲"}
 

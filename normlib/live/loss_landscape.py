@@ -11,7 +11,7 @@ from normlib.live.figure import LiveFigure
 from normlib.live.surface_views import Surfaces
 from normlib.nets.watching import gather
 
-NORMS = {"none": None, "batch": "batch", "layer": "layer"}
+NORMS = style.NORMS
 MARKERS = {"none": "o", "batch": "s", "layer": "^"}
 NETWORKS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "deep relu": "dead"}
 SEEDS = (0, 1, 2)

@@ -23,6 +23,9 @@ WARN = "#B3261E"
 INK = "#222222"
 FAINT = "#e8e8e8"
 
+#: The norms of the networks that most figures compare, by the word on the button.
+NORMS = {"none": None, "batch": "batch", "layer": "layer"}
+
 NORM_COLOR = {
     "none": NONE,
     "batch": BATCH,

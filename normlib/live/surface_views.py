@@ -23,7 +23,7 @@ from normlib.live.touch import turn
 from normlib.nets.layers import Linear
 from normlib.nets.network import mlp
 
-NORMS = {"none": None, "batch": "batch", "layer": "layer"}
+NORMS = style.NORMS
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 POINTS = 15
 EDGE = 1 + 1 / (POINTS - 1)  # so that the middle of a pixel is its grid point

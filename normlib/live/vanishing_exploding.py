@@ -11,7 +11,7 @@ from normlib.depth.trainability import trainability_rows
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 
-NORMS = {"none": None, "batch": "batch", "layer": "layer"}
+NORMS = style.NORMS
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 # 25 decades are enough to see: steeper lines leave the frame. Data beyond these
 # limits would overflow on the way to pixels.

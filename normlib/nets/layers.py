@@ -169,12 +169,12 @@ class Linear(Layer):
         redundant.
     init, gain : see :func:`initial_weights`
         How the weights are drawn. The bias starts at 0.
-    rng : int or numpy.random.Generator, default 0
-        Source of the random numbers; an int is taken as a seed.
+    rng : int or numpy.random.Generator
+        Source of the random numbers; an int is taken as a seed. Give all layers of
+        a network one generator: the same seed would make them equal.
     """
 
-    def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
-        rng = 0 if rng is None else rng
+    def __init__(self, n_in, n_out, bias=True, *, rng, init="he", gain=1.0):
         params = {"weight": initial_weights(rng, n_in, n_out, init, gain)}
         if bias:
             params["bias"] = np.zeros(n_out)
@@ -230,8 +230,7 @@ class WeightNormLinear(Linear):
     T. Salimans and D. Kingma (2016), arXiv:1602.07868, equations 2 and 3.
     """
 
-    def __init__(self, n_in, n_out, bias=True, *, init="he", gain=1.0, rng=None):
-        rng = 0 if rng is None else rng
+    def __init__(self, n_in, n_out, bias=True, *, rng, init="he", gain=1.0):
         v = initial_weights(rng, n_in, n_out, init, gain)
         if not v.any(axis=0).all():
             raise ValueError(

@@ -87,7 +87,8 @@ class Network:
 
     Examples
     --------
-    >>> net = Network([Linear(2, 3), ReLU(), Linear(3, 1)])
+    >>> rng = np.random.default_rng(0)
+    >>> net = Network([Linear(2, 3, rng=rng), ReLU(), Linear(3, 1, rng=rng)])
     >>> net.forward(np.zeros((4, 2))).shape, net.params.shape
     ((4, 1), (13,))
     """

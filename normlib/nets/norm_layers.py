@@ -25,11 +25,15 @@ __all__ = [
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",
+    "NETWORK_NORMS",
     "Norm",
     "RMSNorm",
     "norm_layer",
 ]
 
+
+#: The norms, or none, of the networks of vectors (N, D) that are compared here.
+NETWORK_NORMS = (None, "batch", "layer", "rms")
 
 # What to do about a batch of one.
 LARGER_BATCH = "a larger batch, or net.eval() to normalize by the running statistics"

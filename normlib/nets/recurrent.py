@@ -30,7 +30,7 @@ class RecurrentCell(Layer):
         How both weight matrices are drawn; ``gain`` is that of ``w_h`` only.
     eps : float, default 1e-5
         Added to the variance, inside the root.
-    rng : int or numpy.random.Generator, default 0
+    rng : int or numpy.random.Generator
         Source of the weights; an int is taken as a seed.
 
     Notes
@@ -45,7 +45,7 @@ class RecurrentCell(Layer):
 
     Examples
     --------
-    >>> cell = RecurrentCell(2, 3, norm="layer")
+    >>> cell = RecurrentCell(2, 3, norm="layer", rng=0)
     >>> cell.forward(np.zeros((4, 5, 2))).shape
     (4, 5, 3)
     """
@@ -60,13 +60,13 @@ class RecurrentCell(Layer):
         init="lecun",
         gain=1.0,
         eps=1e-5,
-        rng=None,
+        rng,
     ):
         self.norm = choice("norm", norm, (None, "layer"))
         self.activation = choice("activation", activation, ("tanh", "relu"))
         self.eps = number("eps", eps, minimum=0)
         n = integer("n_hidden", n_hidden)
-        rng = generator(0 if rng is None else rng)
+        rng = generator(rng)
         params = {
             "w_x": initial_weights(rng, n_in, n, init),
             "w_h": initial_weights(rng, n, n, init, gain),

@@ -3,7 +3,7 @@
 Every function works on the last axis: a point is a vector of ``n`` features.
 
 The derivatives of the norms are in `normlib.sphere.jacobians` (`layer_norm_jacobian`,
-`spectrum`), norms that vanish into linear maps in `normlib.sphere.folding`.
+`spectrum`), what of them vanishes into linear maps in `normlib.sphere.folding`.
 """
 
 from typing import NamedTuple
