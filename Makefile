@@ -15,15 +15,18 @@ RUN := $(BIN)/python
 # One thread of linear algebra per process: small arrays are faster so, and the
 # parallel test workers do not fight for the cores.
 TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest
+NBVAL := --nbval --nbval-cell-timeout=120 \
+	--nbval-sanitize-with tests/nbval_sanitize.cfg
 READY := $(VENV)/ready
 
-.PHONY: help setup lab lecture test lint test-code test-notebooks test-browser \
-	bench images notebooks lock clean
+.PHONY: help setup lab lecture test lint format test-code test-notebooks \
+	test-browser bench images notebooks lock clean
 
 help:
 	@echo "make lab        open JupyterLab on the first notebook"
 	@echo "make lecture    show a notebook as slides with live sliders (NB=02)"
 	@echo "make test       run every test: lint, code, notebooks, browser"
+	@echo "make format     mend what the linter can, and lay out all code"
 	@echo "make bench      time the live figures"
 	@echo "make images     write the pictures in images/ anew"
 	@echo "make notebooks  run the notebooks and save them tidy (NB=02 for one)"
@@ -31,17 +34,12 @@ help:
 	@echo "make clean      remove what the commands above left, but not $(VENV)"
 
 # The environment: built when it is missing or older than the two files that
-# describe it. The packages come from the lock alone, each checked by its hash.
+# describe it.
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) tools/check_python.py
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
-		--only-binary :all: --require-hashes -r requirements.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation -e .
-	@touch $@
+	@$(PYTHON) tools/setup.py "$(VENV)"
 
 # JupyterLab runs as root, in a container say, only when it is told that it may.
 lab: $(READY)
@@ -51,22 +49,28 @@ lab: $(READY)
 lecture: $(READY)
 	$(RUN) lecture/present.py $(NB)
 
-test: lint test-code test-notebooks test-browser
+# All in one run, so that no core waits for the last test of one kind: the cells of a
+# notebook stay together, browser tests come before the many short ones.
+test: lint
+	$(TEST) tests normlib notebooks --doctest-modules $(NBVAL) -rs \
+		-n $(WORKERS) --dist loadgroup
 
 lint: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+format: $(READY)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
 test-code: $(READY)
 	$(TEST) tests normlib --doctest-modules -m "not browser" -n $(WORKERS)
 
 test-notebooks: $(READY)
-	$(TEST) --nbval --nbval-cell-timeout=120 \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg notebooks \
-		-n $(WORKERS) --dist loadscope
+	$(TEST) notebooks $(NBVAL) -n $(WORKERS) --dist loadscope
 
 test-browser: $(READY)
-	$(TEST) tests/test_browser*.py -rs -n $(WORKERS) --maxschedchunk=1
+	$(TEST) tests -m browser -rs -n $(WORKERS) --dist loadgroup
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks

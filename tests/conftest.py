@@ -1,4 +1,4 @@
-"""One thread per process, and, in CI, no test that is passed over in silence."""
+"""One thread per process, an order for parallel runs, and nothing skipped in CI."""
 
 import os
 
@@ -39,3 +39,14 @@ def pytest_make_collect_report(collector):
     report = yield
     _refuse_skip(report)
     return report
+
+
+def pytest_collection_modifyitems(items):
+    """Keep the cells of a notebook together, and begin with what takes longest."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    browser = [item for item in items if item.get_closest_marker("browser")]
+    chosen = set(map(id, browser))
+    # The later notebooks compute more.
+    items[:] = browser[::-1] + [item for item in items if id(item) not in chosen]

@@ -1,5 +1,6 @@
 """The files that build the environment say the same, and the library stays light."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -63,6 +65,16 @@ def test_lock_holds_a_fitting_version_of_every_dependency():
         assert versions[name] in specifier, name
 
 
+def test_the_floors_are_the_versions_that_are_tested():
+    """No older minor version is promised than the one that the tests run with."""
+    extra = PROJECT["optional-dependencies"]
+    needed = by_name([*PROJECT["dependencies"], *extra["test"], *extra["fast"]])
+    versions = {name: Version(version) for name, version, _ in locked()}
+    for name, specifier in needed.items():
+        (floor,) = [Version(s.version) for s in specifier if s.operator in (">=", "==")]
+        assert floor.release[:2] == versions[name].release[:2], name
+
+
 @pytest.mark.parametrize("absent", ["torch", "scipy", "scikit-learn", "jax"])
 def test_lock_holds_no_heavy_package(absent):
     assert absent not in {name for name, _, _ in locked()}
@@ -71,7 +83,9 @@ def test_lock_holds_no_heavy_package(absent):
 def test_only_live_loads_plotting_and_widgets():
     files = (ROOT / "normlib").rglob("*.py")
     names = (file.relative_to(ROOT).with_suffix("").parts for file in files)
-    modules = [".".join(parts) for parts in names if "live" not in parts]
+    modules = [
+        ".".join(parts) for parts in names if not {"live", "lessons"} & set(parts)
+    ]
     assert "normlib.norms" in modules
     code = (
         "import importlib, sys\n"
@@ -89,3 +103,37 @@ def test_only_live_loads_plotting_and_widgets():
 def test_no_doctest_is_skipped():
     files = sorted((ROOT / "normlib").rglob("*.py"))
     assert [str(f) for f in files if "doctest: +SKIP" in f.read_text("utf-8")] == []
+
+
+BUILD = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import setup
+from pathlib import Path
+
+def build(folder):
+    with open(folder / "built", "a") as file:
+        file.write("begins ")
+    time.sleep(0.5)
+    with open(folder / "built", "a") as file:
+        file.write("ends ")
+
+setup.set_up(Path(sys.argv[2]), [Path(sys.argv[3])], build)
+"""
+
+
+def test_two_makes_at_once_build_the_environment_once(tmp_path):
+    source = tmp_path / "source"
+    source.touch()
+    command = [sys.executable, "-c", BUILD, str(ROOT / "tools")]
+    command += [str(tmp_path / "venv"), str(source)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    outputs = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert (tmp_path / "venv" / "built").read_text() == "begins ends "
+    assert any(b"waiting for another make" in output for output in outputs)
+
+    later = (tmp_path / "venv" / "ready").stat().st_mtime + 10
+    os.utime(source, (later, later))
+    subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "venv" / "built").read_text() == "begins ends begins ends "
