@@ -53,7 +53,7 @@ lecture: $(READY)
 # notebook stay together, browser tests come before the many short ones.
 test: lint
 	$(TEST) tests normlib notebooks --doctest-modules $(NBVAL) -rs \
-		-n $(WORKERS) --dist loadgroup
+		-n $(WORKERS) --dist loadscope
 
 lint: $(READY)
 	$(RUN) -m ruff check .
@@ -70,7 +70,7 @@ test-notebooks: $(READY)
 	$(TEST) notebooks $(NBVAL) -n $(WORKERS) --dist loadscope
 
 test-browser: $(READY)
-	$(TEST) tests -m browser -rs -n $(WORKERS) --dist loadgroup
+	$(TEST) tests -m browser -rs -n $(WORKERS) --dist loadscope
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks

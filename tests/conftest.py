@@ -42,11 +42,22 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Keep the cells of a notebook together, and begin with what takes longest."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Begin with what takes longest: the browser, the later notebooks first."""
     browser = [item for item in items if item.get_closest_marker("browser")]
     chosen = set(map(id, browser))
-    # The later notebooks compute more.
     items[:] = browser[::-1] + [item for item in items if id(item) not in chosen]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadscope`` keep the cells of a notebook together, no others."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class KeepNotebooks(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            return path if path.endswith(".ipynb") else nodeid
+
+    return (
+        KeepNotebooks(config, log) if config.getvalue("dist") == "loadscope" else None
+    )

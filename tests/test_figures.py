@@ -52,24 +52,43 @@ def lecture(request):
     live.lecture_mode(before)
 
 
+@pytest.fixture
+def lecture_mode_back():
+    before = live.lecture_mode()
+    yield
+    live.lecture_mode(before)
+
+
+def in_both_sizes(name):
+    """Return the figure `name` as it is drawn at a desk and in a lecture."""
+    figures = []
+    for lecture in (False, True):
+        live.lecture_mode(lecture)
+        figures.append(live.figures()[name]())
+        figures[-1]._encode = bytes  # each frame is drawn; a PNG takes half the time
+    return figures
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_setting_is_drawn(name, lecture):
+def test_every_setting_is_drawn(name, lecture_mode_back):
+    """What takes long is computed once: the second size finds it in the cache."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = live.figures()[name]()
-        labels = LabelCheck(figure)
-        assert labels.problems() == []
-        figure._encode = bytes  # every frame is drawn; making PNGs takes half the time
+        desk, lecture = in_both_sizes(name)
+        labels = {figure: LabelCheck(figure) for figure in (desk, lecture)}
+        assert not any(check.problems() for check in labels.values())
         rng = np.random.default_rng(len(name))
-        count = RANDOM_IN_LECTURE if lecture else RANDOM
-        count //= FEW.get(name.partition(".")[0], 1)
-        for values in settings(figure, rng, count):
-            figure.set(**values)
-            assert {n: figure.values[n] for n in values} == values
-            assert figure.failed is None, (values, figure.sentence)
-            assert not has_nan(figure), (values, figure.sentence)
-            assert len(figure.sentence) > 20, values
-            assert labels.problems() == [], values
+        few = FEW.get(name.partition(".")[0], 1)
+        in_lecture = 3 + 3 * len(desk.controls) + RANDOM_IN_LECTURE // few
+        for number, values in enumerate(settings(desk, rng, RANDOM // few)):
+            for figure in (desk, lecture) if number < in_lecture else (desk,):
+                live.lecture_mode(figure.lecture)
+                figure.set(**values)
+                assert {n: figure.values[n] for n in values} == values
+                assert figure.failed is None, (values, figure.sentence)
+                assert not has_nan(figure), (values, figure.sentence)
+                assert len(figure.sentence) > 20, values
+                assert labels[figure].problems() == [], (values, figure.lecture)
 
 
 @pytest.mark.parametrize("name", NAMES)
