@@ -53,6 +53,7 @@ BESIDE = {
     "normlib.lessons",
     "normlib.lessons.lesson.fresh",
     "normlib.lessons.lesson.Lesson.secrets",
+    "normlib.lessons.lesson.Lesson.statements",
     "normlib.lessons.lesson.Lesson.texts",
     "normlib.live.stamps._Paper.get_figure",
 }
