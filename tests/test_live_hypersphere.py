@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from normlib.lessons.hypersphere import MISTAKES
 from normlib.live import hypersphere, space
 from normlib.live.sphere_scene import LEVEL, UP
+from normlib.sphere.wrong_norms import WRONG_NORMS as MISTAKES
 
 
 def numbers(sentence):
@@ -287,3 +287,21 @@ def test_the_two_features_are_where_the_pointer_is():
     figure.press(*touch.place(-1.04, 2.5))
     assert (figure.values["first"], figure.values["second"]) == pytest.approx((-1, 2.5))
     assert figure.sentence.startswith("(-1.00, 2.50) becomes")
+
+
+@pytest.mark.parametrize("centred", [0.0, 0.4, 1.0])
+def test_centring_the_weights_is_what_it_says(centred):
+    figure = hypersphere.Centring()
+    figure.set(centred=centred)
+    w = figure.weight - centred * figure.weight.mean(axis=1, keepdims=True)
+    b = figure.bias - centred * figure.bias.mean()
+    written = figure.inputs @ w + b
+    rms = written / np.sqrt((written**2).mean(axis=1, keepdims=True))
+    old = figure.inputs @ figure.weight + figure.bias
+    centre = old - old.mean(axis=1, keepdims=True)
+    layer = centre / centre.std(axis=1, keepdims=True)
+    away = np.linalg.norm(rms - layer, axis=1).max()
+    exact = "gives exactly what layer norm gave" in figure.sentence
+    assert exact == (away < 1e-9) == (centred == 1)
+    if not exact:
+        assert f"off what layer norm gave by up to {away:.2f}" in figure.sentence

@@ -111,7 +111,12 @@ def _compare_parts(name, result, expected, tolerance):
         raise NotYet(f"{name} returned {len(came)} results, expected {what}.{cache}")
     for k, (part, want) in enumerate(zip(came, wanted, strict=True)):
         what = name if len(wanted) == 1 else f"result {k} of {name}"
-        numbers = array(lambda part=part: part, shape=np.shape(want), name=what)
+
+        def given(part=part):
+            return part
+
+        given.__name__ = what
+        numbers = array(given, shape=np.shape(want))
         compare(f"{what}(...)", numbers, want, tolerance=tolerance)
 
 
@@ -143,9 +148,9 @@ def call(function, *args, **kwargs):
     return result
 
 
-def array(function, *args, shape, name="", **kwargs):
+def array(function, *args, shape, **kwargs):
     """Call the reader's function, which has to return finite numbers of `shape`."""
-    name = name or getattr(function, "__name__", "your function")
+    name = getattr(function, "__name__", "your function")
     result = call(function, *args, **kwargs)
     try:
         result = np.asarray(result, dtype=float)

@@ -297,9 +297,9 @@ class LiveFigure:
         self.picture.show(self.png, self.sentence)
 
     def _small_png(self):
-        """Return the picture with 256 colours, a third of the bytes, to be saved."""
+        """Return the picture with 96 colours, a quarter of the bytes, to be saved."""
         buffer = io.BytesIO()
-        picture = self._picture().quantize(256, method=Image.Quantize.MAXCOVERAGE)
+        picture = self._picture().quantize(96, method=Image.Quantize.MAXCOVERAGE)
         picture.save(buffer, "png", optimize=True)
         return buffer.getvalue()
 

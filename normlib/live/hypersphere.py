@@ -5,8 +5,7 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
-from normlib import layer_norm
-from normlib.lessons.hypersphere import MISTAKES, hint_for
+from normlib import layer_norm, rms_norm
 from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.folding_network import Folding
@@ -14,12 +13,14 @@ from normlib.live.many_features import ManyFeatures, Singular
 from normlib.live.reader import reader_array
 from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
 from normlib.live.touch import Touch, turn
+from normlib.sphere.folding import centre_writing_weights
 from normlib.sphere.geometry import (
     cosine_to_ones,
     normalized_length,
     projection_steps,
 )
 from normlib.sphere.jacobians import spectrum
+from normlib.sphere.wrong_norms import WRONG_NORMS, name_mistake
 
 # Small enough to be exact to the eye, and 0 / 0 becomes 0.
 TINY = 1e-12
@@ -307,6 +308,8 @@ class Projection(_Travel):
         steps = projection_steps(scale * x + shift, eps=TINY)
         points = self.show_travel(steps[:3], step, turn)
         self.ellipse.set_verts([])
+        if scale == 0 and step == 2 * PER_STEP:
+            self.list[2].set_text("● over std: at the origin")
         head = f"Input times {scale:.2f}, plus {shift:.2f}"
         if step < 2 * PER_STEP:
             means = points.mean(axis=-1)
@@ -344,7 +347,7 @@ class Affine(_Travel):
     def make_controls(self):
         """Return the controls: step, one gamma, one beta, turn."""
         return {
-            "step": self.step_slider(PER_STEP * 2),
+            "step": self.step_slider(PER_STEP * 4),
             "gamma": controls.slider("gamma[0]", -2, 2, 2.0),
             "beta": controls.slider("beta[0]", -1.5, 1.5, 1.0),
             "turn": self.turn_slider(60),
@@ -367,7 +370,7 @@ class Affine(_Travel):
             shape = "the circle has radius 1.73"
         else:
             shape = f"an ellipse with half axes {axes[0]:.2f}, {axes[1]:.2f}"
-            if np.allclose(stretch, 1):
+            if np.allclose(axes, RADIUS):
                 shape = "a circle of radius 1.73"
         return (
             f"gamma = ({gamma:.1f}, 1, 1), beta = ({beta:.1f}, 0, 0), "
@@ -467,7 +470,7 @@ class YourSphere(_Scene):
     def __init__(self, function=None):
         self.function = function
         self.functions = {"normlib": lambda x: layer_norm(x)[0]}
-        self.functions |= {name: wrong for name, (wrong, _) in MISTAKES.items()}
+        self.functions |= {name: wrong for name, (wrong, _) in WRONG_NORMS.items()}
         super().__init__()
 
     def make_controls(self):
@@ -547,7 +550,7 @@ class YourSphere(_Scene):
         )
         for text, word in zip(self.notes, words, strict=True):
             text.set_text(word)
-        hint = hint_for(x, y) if wrong else "all points are where they belong."
+        hint = name_mistake(x, y) if wrong else "all points are where they belong."
         whose = "Your function" if norm == "yours" else f"Function '{norm}'"
         hint = hint or "no mistake known here; compare it with the formula."
         return (
@@ -568,6 +571,94 @@ class YourSphere(_Scene):
         if norm != "yours":
             return self.functions[norm](x)
         return reader_array(self.function, x, shape=x.shape)
+
+
+class Centring(_Scene):
+    """A map that writes vectors, its weights centred bit by bit, under RMS norm."""
+
+    half_height = 3.0
+
+    def __init__(self):
+        rng = np.random.default_rng(5)
+        self.inputs = rng.normal(size=(60, 4))
+        self.weight = 0.55 * rng.normal(size=(4, 3))
+        self.bias = np.array([1.4, 0.6, 0.7])
+        super().__init__()
+
+    def make_controls(self):
+        """Return the controls: how far the weights are centred, turn."""
+        return {
+            "centred": controls.slider("mean taken out of W, b", 0, 1, 0.0, 0.05),
+            "turn": self.turn_slider(),
+        }
+
+    def draw(self, fig):
+        """Draw the scene and its key."""
+        self.scene = self.add_scene(fig)
+        self.written = self.scene.cloud(style.BEFORE, 22)
+        self.goal = self.scene.cloud("white", 60, edge=style.LAYER)
+        self.goal.set_linewidth(1.4)
+        self.lines = self.scene.trails(style.WARN, 1.5)
+        self.cloud = self.scene.cloud(style.RMS, 40)
+        key = (
+            ("written: x W + b", ".", style.BEFORE, "none"),
+            ("layer norm, W as it was", "o", "white", style.LAYER),
+            ("RMS norm, W centred", "o", style.RMS, "white"),
+        )
+        for k, (words, marker, face, edge) in enumerate(key):
+            y = 0.76 - 0.08 * k
+            fig.text(0.715, y, words, va="center")
+            self.scene.ax.plot(
+                [0.697],
+                [y],
+                marker,
+                ms=8,
+                mfc=face,
+                mec=edge,
+                mew=1.5,
+                transform=fig.transFigure,
+                clip_on=False,
+            )
+        self.notes = [fig.text(0.69, 0.40 - 0.08 * k, "") for k in range(2)]
+        return [
+            *self.scene.moving,
+            self.written,
+            self.goal,
+            self.lines,
+            self.cloud,
+            *self.notes,
+        ]
+
+    def move(self, centred, turn):
+        """Write with weights that are centred so far, and normalize."""
+        weight, bias = centre_writing_weights(self.weight, self.bias)
+        weight = (1 - centred) * self.weight + centred * weight
+        bias = (1 - centred) * self.bias + centred * bias
+        written = self.inputs @ weight + bias
+        right = layer_norm(self.inputs @ self.weight + self.bias, eps=TINY)[0]
+        y = rms_norm(written, eps=TINY)[0]
+        self.scene.look_from(turn)
+        self.scene.place(self.written, written, 0.6)
+        self.scene.place(self.goal, right)
+        self.scene.place(self.cloud, y)
+        self.scene.connect(self.lines, right, y)
+        means = np.abs(written.mean(axis=-1)).max()
+        away = np.linalg.norm(y - right, axis=-1).max()
+        equal = away < 1e-9
+        self.notes[0].set_text(f"largest |mean| written {means:.2f}")
+        self.notes[1].set_text(
+            "no point is off" if equal else f"off by up to {away:.2f}"
+        )
+        end = (
+            "so RMS norm gives exactly what layer norm gave."
+            if equal
+            else f"RMS norm is off what layer norm gave by up to {away:.2f}."
+        )
+        return (
+            f"Mean taken out of the writing weights: {centred:.0%}. The vectors that "
+            f"they write have means up to {means:.2f} in size; {end}"
+            + self.from_view(turn)
+        )
 
 
 class BesideRMS(_Scene):
@@ -651,6 +742,7 @@ FIGURES = {
     "epsilon": Epsilon,
     "affine": Affine,
     "beside_rms": BesideRMS,
+    "centring": Centring,
     "many_features": ManyFeatures,
     "singular": Singular,
     "folding": Folding,

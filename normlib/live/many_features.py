@@ -4,10 +4,25 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
+from normlib import layer_norm, rms_norm
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
-from normlib.sphere.geometry import concentration
 from normlib.sphere.jacobians import layer_norm_jacobian, rms_norm_jacobian, spectrum
+
+NORMS = {
+    "none": lambda x: x,
+    "layer": lambda x: layer_norm(x, eps=0)[0],
+    "rms": lambda x: rms_norm(x, eps=0)[0],
+}
+
+
+def _cut(x):
+    """Return each point's part along the ones direction and in the plane, over sqrt(n).
+
+    The first has a sign; of the second, which has n - 1 dimensions, only the length.
+    """
+    along = x.mean(axis=1)  # (x . ones / sqrt(n)) / sqrt(n)
+    return np.column_stack([along, x.std(axis=1)])
 
 
 class ManyFeatures(LiveFigure):
@@ -61,21 +76,16 @@ class ManyFeatures(LiveFigure):
 
     def move(self, n, mean, norm):
         """Draw 300 Gaussian points in n dimensions and normalize them."""
-        drawn = concentration([n], n_points=300, mean=mean, rng=0)
-        length, cosine = drawn.length[0], drawn.cosine[0]
-        before = np.column_stack([length * cosine, length * np.sqrt(1 - cosine**2)])
-        after = {
-            "none": before,
-            "layer": np.tile([0.0, 1.0], (300, 1)),
-            "rms": before / length[:, None],
-        }[norm]
+        x = np.random.default_rng(0).normal(mean, 1.0, size=(300, n))
+        y = NORMS[norm](x)
+        before, after = _cut(x), _cut(y)
+        length = np.linalg.norm(before, axis=1)
         self.before.set_data(*before.T)
         self.after.set_data(*(after.T if norm != "none" else ([], [])))
         self.trails.set_segments(
             np.stack([before, after], axis=1) if norm != "none" else []
         )
-        # The part in the plane keeps its direction, so the cut shows the distance.
-        moved = np.linalg.norm(after - before, axis=1)
+        moved = np.linalg.norm(y - x, axis=1) / np.sqrt(n)
         words = (
             f"n = {n}",
             f"length {length.mean():.3f} ± {length.std():.3f}",
@@ -161,12 +171,12 @@ class Singular(LiveFigure):
                 text=f"{value:z.2f}" if shown else "", y=value + 0.03
             )
         name = {"layer": "Layer", "rms": "RMS"}[norm]
-        alike = int(np.isclose(values, 1 / size, rtol=1e-9).sum())
+        alike = int(np.isclose(values, 1 / size).sum())
         are = "singular value is" if alike == 1 else "singular values are"
+        rest = ", ".join(f"{v:.3g}" for v in values if not np.isclose(v, 1 / size))
         return (
             f"{name} norm, n = {n}, eps = {eps:g}: rank {found.rank}; {alike} "
-            f"{are} {root} = {1 / size:.2f}, and the last two are "
-            f"{values[-2]:.3g} and {values[-1]:.3g}."
+            f"{are} {root} = {1 / size:.2f}, the rest: {rest}."
         )
 
 

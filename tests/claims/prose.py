@@ -18,6 +18,7 @@ Left out, by rule:
 - definitions "1/N" and "1/(N-1)"; sizes such as "8x8"; "2-D"; the intervals [0, 1] and
   [-1, 1]; names that hold a digit, such as W2 or l1; exponents such as "e^2"; the
   numbers of a list ("1. ");
+- vectors such as (1, 1, 1), "mean 0", "eps = 0", the heading "Going deeper";
 - HTML tags and comments, link targets.
 """
 
@@ -83,6 +84,9 @@ LEFT_OUT = [
         (r"\b[123]-?D\b", 0),
         (r"\[-?[01], 1\]", 0),
         (r"^\s*\d+\.\s", re.M),
+        (r"\((?:-?\d+(?:\.\d+)?, )+-?\d+(?:\.\d+)?\)", 0),
+        (r"\bmean 0\b(?!\.\d)|(?<=\0) = 0(?![\d.])", 0),
+        (r"\bGoing deeper\b", 0),
     )
 ]
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)
