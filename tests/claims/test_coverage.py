@@ -111,7 +111,7 @@ def test_not_yet_names_notebooks():
         ("| batch | 0.3 |", ["0.3"]),
         ("## Ten times 30", ["Ten", "30"]),
         ("1. It is 3 times as long.", ["3"]),
-        ("A mean 0.5 with `eps` = 0.1, a deeper look.", ["0.5", "deeper"]),
+        ("A mean 0.5 with `eps` = 0.1, a deeper look.", ["0.5", "0.1", "deeper"]),
     ],
 )
 def test_what_asks_for_a_claim_is_found(text, found):
