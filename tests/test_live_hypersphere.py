@@ -167,7 +167,7 @@ def test_singular_tells_the_rank(norm, lost):
     figure.set(norm="layer", n=6, eps=1.0, sigma=1.0)
     assert "rank 5" in figure.sentence
     # Along x_hat: eps / (var + eps) of 1 / sqrt(var + eps).
-    assert f"{0.5 / np.sqrt(2):.3g} and 0" in figure.sentence
+    assert f"{0.5 / np.sqrt(2):.3g}, 0." in figure.sentence
 
 
 def test_folding_is_exact_for_pre_and_wrong_for_post():
