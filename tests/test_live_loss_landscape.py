@@ -5,21 +5,18 @@ import re
 import numpy as np
 import pytest
 
-from normlib.landscape.along_gradient import smoothness
-from normlib.landscape.around import basin, negative_curvature_share
+from normlib.landscape.sharpness import top_eigenvalue
 from normlib.live.loss_landscape import (
-    NETWORKS,
-    NORMS,
     AlongTheGradient,
     Envelope,
     GradientBound,
-    measures,
-    run,
+    UsableRates,
 )
-from normlib.live.surface_views import Surfaces, surface
+from normlib.live.surface_views import Surfaces
+from normlib.live.touch import Start
 from normlib.nets.digits_network import digits_network
 from normlib.nets.losses import softmax_cross_entropy
-from normlib.nets.training import loss_and_gradient
+from normlib.nets.training import accuracy, fit, loss_and_gradient
 from normlib.nets.watching import iterates
 
 
@@ -52,7 +49,7 @@ def test_the_walk_is_the_one_of_the_formula(gradient_figure, norm):
         losses.append(loss_and_gradient(net, x, labels, loss=softmax_cross_entropy))
         changes.append(np.linalg.norm(net.grads - g))
     betas = np.array(changes) / (np.array([0.05, 0.1, 0.15, 0.2]) * np.linalg.norm(g))
-    expected = loss, np.ptp(losses), max(changes), betas.max()
+    expected = loss, np.ptp([loss, *losses]), max(changes), betas.max()
     words = [gradient_figure.cells[norm, k].get_text() for k in range(4)]
     assert words == [f"{value:.2g}" for value in expected]
     shown = gradient_figure.walks[norm].get_ydata()
@@ -66,23 +63,60 @@ def test_the_sentence_names_a_network_that_has_not_learnt(gradient_figure):
     assert gradient_figure.sentence.endswith("Still guessing: none.")
 
 
-def test_the_envelope_is_no_landscape():
-    """On each seed: the walk is far narrower with batch norm, the runs' band is not."""
+def trained(norm, rate, seed=0, steps=100):
+    """Train one network of the figures by itself; return it with its losses."""
+    net, digits, rng = digits_network(seed, norm, depth=6, width=32)
+    x, labels = digits.x_train, digits.y_train
+    loop = fit(net, x, labels, lr=rate, batch_size=64, steps=steps, rng=rng)
+    losses = [float(record.loss) for record in loop]
+    return net, x, labels, losses
+
+
+def test_the_band_holds_the_runs_that_were_chosen():
     figure = Envelope()
-    for seed in range(3):
-        figure.set(top=0.4, seed=seed)
-        ratios = [
-            float(r) for r in re.findall(r"ratio of (\d+\.?\d*)", figure.sentence)
-        ]
-        assert ratios[0] < 1.1
-        assert ratios[1] > 5
-        walked = run("relu", "batch", seed).losses
-        assert f"{np.ptp(walked, axis=1).mean():.2g}, a ratio" in figure.sentence
-    figure.set(top=0.06)
-    narrow = numbers(figure.sentence)[3:5]
-    figure.set(top=0.8)
-    wide = numbers(figure.sentence)[3:5]
-    assert min(wide) > 3 * max(narrow)
+    figure.set(top=0.2, seed=1)
+    width = {}
+    for name, norm in (("none", None), ("batch", "batch")):
+        runs = np.array([trained(norm, r, seed=1)[3] for r in (0.05, 0.1, 0.2)])
+        low, high = figure.band(name, 0.2, 1)
+        np.testing.assert_allclose(low, runs.min(0), rtol=1e-6)
+        np.testing.assert_allclose(high, runs.max(0), rtol=1e-6)
+        width[name] = np.median(np.ptp(runs, axis=0))
+        assert f"{width[name]:.2g}" in figure.sentence
+    assert figure.here.get_ydata()[0] == pytest.approx(width["none"] / width["batch"])
+    word = "batch" if width["none"] > width["batch"] else "none"
+    assert f"{word} looks smoother" in figure.sentence
+
+
+def test_the_marks_and_the_bar_of_the_rates():
+    figure = UsableRates()
+    figure.set(rate=0.1, seed=0)
+    for name, norm in (("none", None), ("batch", "batch")):
+        net, x, labels, _ = trained(norm, 0.1)
+        at = figure.rates.index(0.1)
+        shown = figure.curves[name].get_ydata()[at]
+        assert shown == pytest.approx(accuracy(net, x, labels, mode="probe"), abs=0.01)
+        tops = []
+        for steps in (50, 75, 100):
+            net, x, labels, _ = trained(norm, 0.1, steps=steps)
+            top = top_eigenvalue(net, x[:256], labels[:256], tolerance=1e-3)
+            tops.append(top.value)
+        assert figure.tops[name].get_xdata()[0] == pytest.approx(
+            2 / np.median(tops), rel=0.05
+        )
+        low, high = figure.bars[name].get_xdata()
+        good = np.array(figure.rates)[figure.curves[name].get_ydata() > 0.8]
+        assert low < good.min()
+        assert high > good.max()
+        assert high / 1.1 == pytest.approx(figure.largest(name, 0))
+
+
+def test_a_network_that_does_not_train_has_no_marks():
+    figure = UsableRates()
+    figure.set(rate=6.4, seed=0)
+    assert "Not trained at 6.4: none, batch, layer." in figure.sentence
+    for marks in (figure.betas, figure.tops):
+        assert all(len(dots.get_xdata()) == 0 for dots in marks.values())
 
 
 def test_the_bound_is_an_equality_and_the_gradient_may_grow():
@@ -162,90 +196,18 @@ def test_a_stub_leaves_the_right_half_empty_and_says_why():
     assert not figure.maps[1].get_visible()
 
 
-# --- what the notebook says of the walks and of the surfaces ------------------
-
-SHOWN, FRESH = (0, 1, 2), (231, 232, 233)
-both = pytest.mark.parametrize("seeds", [SHOWN, FRESH], ids=["shown", "fresh"])
-
-
-@both
-def test_without_norm_walks_come_up_again_and_with_batch_norm_they_go_down(seeds):
-    far_up = []
-    for seed in seeds:
-        none, batch = (run("relu", norm, seed) for norm in ("none", "batch"))
-        assert (batch.losses[:, -1] < batch.loss).all()
-        down_first = none.losses.min(axis=1) < none.loss
-        far_up.append(down_first & (none.losses[:, -1] > 2 * none.loss))
-    assert np.mean(far_up) > 0.3
+def touched(figure, ax, x, y=1.0):
+    """Return what pressing at a place of `ax` asks of the controls."""
+    (touch,) = [touch for touch in figure.touches() if touch.ax is ax]
+    return touch.to_values(x, y, Start(x, y, figure.values))
 
 
-@both
-@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
-def test_within_one_learning_rate_every_relu_network_is_smooth(norm, seeds):
-    for seed in seeds:
-        assert measures(run("relu", norm, seed), 1.0)[0].mean() < 0.1
-
-
-@both
-def test_on_average_layer_norm_lies_between_though_not_at_every_step(seeds):
-    found = {
-        norm: np.array([measures(run("relu", norm, s), 4.0)[0] for s in seeds])
-        for norm in NORMS
-    }
-    means = {norm: rows.mean(axis=1) for norm, rows in found.items()}
-    assert (means["batch"] < means["layer"]).all()
-    assert (means["layer"] < means["none"]).all()
-    assert (means["none"] > (4 if seeds == SHOWN else 2) * means["batch"]).all()
-    assert (found["layer"] < found["batch"]).any(axis=1).all()
-
-
-@both
-def test_the_table_of_the_notebook(seeds):
-    """Without norm over a norm, from step 50 on: above 1 the norm is smoother."""
-    ratio, ends = {}, {}
-    for name in NETWORKS:
-        found = {}
-        for norm in ("none", "batch", "layer"):
-            runs = [run(name, norm, s) for s in seeds]
-            walks = [smoothness(history, since=50)[:4] for history in runs]
-            found[norm] = np.mean(walks, axis=0)[[0, 2, 3]]
-            ends.setdefault(name, []).append(np.mean([h.loss[-1] for h in runs]))
-        ratio[name] = found["none"] / found["batch"]
-        ratio[name, "layer"] = found["none"] / found["layer"]
-    assert (ratio["relu"] > 1.4).all()
-    assert 0.7 < ratio["tanh"][0] < 1.4
-    assert (ratio["tanh"][1:] < 0.7).all()
-    assert ratio["sigmoid"][0] < 0.7 < ratio["sigmoid"][1] < 1.4 < ratio["sigmoid"][2]
-    assert (ratio["deep relu"] < 0.7).all()
-    assert (ratio["relu", "layer"][:2] > 1.4).all()
-    assert 0.7 < ratio["relu", "layer"][2] < 1.4
-    assert 0.7 < ratio["tanh", "layer"][0] < 1.4
-    assert (ratio["tanh", "layer"][1:] < 0.7).all()
-    assert ends["relu"][0] < ends["relu"][1] < 0.5
-    assert max(ends["tanh"][:2]) < 0.6
-    for name in ("sigmoid", "deep relu"):
-        assert ends[name][1] < 1.5 < 2.2 < ends[name][0]
-
-
-@pytest.mark.parametrize("seed", [*SHOWN, *FRESH])
-def test_the_dead_network_ranges_less_and_guesses(seed):
-    none, batch = (run("deep relu", norm, seed) for norm in ("none", "batch"))
-    ranges = [smoothness(history).median_loss_range for history in (none, batch)]
-    assert ranges[0] < ranges[1] / 4
-    assert abs(none.loss[-1] - np.log(10)) < 0.1
-    assert batch.loss[-1] < 1.5
-
-
-@both
-def test_the_surface_with_batch_norm_is_lower_and_wider_and_bends_down(seeds):
-    found = {
-        n: [surface(n, s, 1.0, "filter") for s in seeds] for n in ("none", "batch")
-    }
-    highest, wide, bent = (
-        {n: np.array([number(s) for s in found[n]]) for n in found}
-        for number in (lambda s: s.losses.max(), basin, negative_curvature_share)
-    )
-    assert (highest["batch"] < highest["none"] / 3).all()
-    assert wide["batch"].mean() > 1.1 * wide["none"].mean()
-    assert bent["none"].mean() < 0.01
-    assert bent["batch"].mean() > 0.05
+def test_what_can_be_dragged(gradient_figure):
+    assert touched(gradient_figure, gradient_figure.left, 2.1) == {"reach": 2.1}
+    assert touched(gradient_figure, gradient_figure.panels[1], 34.0) == {"step": 34.0}
+    rates, band = UsableRates(), Envelope()
+    for ax in rates.axes:
+        assert touched(rates, ax, 1.2) == {"rate": 1.6}
+        assert touched(rates, ax, 0.01) == {"rate": 0.05}
+    assert touched(band, band.right, 0.5) == {"top": 0.6}
+    assert touched(band, band.right, -3.0) == {"top": 0.1}

@@ -46,7 +46,6 @@ NOT_YET = {
     "normlib.nets.norm_layers.BatchNorm.use_running_statistics": "04",
     "normlib.running": "04",
     "normlib.depth.joint_update": "07",
-    "normlib.landscape": "09",
 }
 # Read by the tests of every lesson; and a method that matplotlib calls.
 BESIDE = {

@@ -276,32 +276,51 @@ def _watch_walks(net, loop, lengths, every):
 
 
 class Smoothness(NamedTuple):
-    """One number each for a whole run, over all its walks.
+    """One number each for a whole run: medians over its walks.
 
     Attributes
     ----------
-    loss_range, median_loss_range : float
-        Mean and median over the walks of the largest minus the smallest loss. They
-        differ where a few walks explode.
+    loss_range : float
+        Largest minus smallest loss of a walk, its start included.
     gradient_change : float
-        Mean of the largest change of the gradient of a walk.
-    mean_beta, max_beta : float
-        Mean and maximum over the walks of the largest beta of a walk.
-    predictiveness, cosine : ndarray of shape (S,)
-        Median over the walks, per length.
+        Largest change of the gradient.
+    beta : float
+        Largest beta.
     """
 
     loss_range: float
-    median_loss_range: float
     gradient_change: float
-    mean_beta: float
-    max_beta: float
-    predictiveness: np.ndarray
-    cosine: np.ndarray
+    beta: float
+
+
+def measures(history, reach=None):
+    """Return range, change and beta of every walk, up to `reach` learning rates.
+
+    Parameters
+    ----------
+    history : WalkRecord of arrays
+        ``gather(along_the_gradient(...))``.
+    reach : float, optional
+        How much of walks over `MULTIPLES` counts, in learning rates; None counts all
+        of any walk.
+
+    Returns
+    -------
+    ndarray of shape (3, T)
+        Largest minus smallest loss with the start, largest change of the gradient,
+        largest beta; infinity where a walk overflows.
+    """
+    inside = slice(None) if reach is None else np.array(MULTIPLES) <= reach
+    losses = np.column_stack([history.loss, history.losses[:, inside]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = np.ptp(losses, axis=1)
+    ranges[np.isnan(ranges)] = np.inf  # all of a walk off the scale
+    changes, betas = history.changes[:, inside], history.betas[:, inside]
+    return np.array([ranges, changes.max(axis=1), betas.max(axis=1)])
 
 
 def smoothness(history, *, since=0):
-    """Summarize a run of `along_the_gradient`.
+    """Summarize a run of `along_the_gradient` by medians, which no spike moves.
 
     Parameters
     ----------
@@ -324,8 +343,8 @@ def smoothness(history, *, since=0):
     --------
     >>> from normlib.nets.watching import gather
     >>> history = gather(along_the_gradient("batch", steps=10))
-    >>> smoothness(history).predictiveness.shape
-    (8,)
+    >>> smoothness(history).loss_range > 0
+    True
     """
     # A run that diverged ends with a record without a walk.
     walked = (history.step >= since) & np.isfinite(history.gradient_norm)
@@ -334,17 +353,4 @@ def smoothness(history, *, since=0):
             f"history has no walk since step {since}; its last step is "
             f"{history.step[-1]}: {history.reason or 'take a smaller since'}"
         )
-    losses, changes = history.losses[walked], history.changes[walked]
-    betas = history.betas[walked].max(axis=1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        ranges = np.ptp(losses, axis=1)
-        ranges[np.isnan(ranges)] = np.inf  # all of a walk off the scale
-        return Smoothness(
-            float(ranges.mean()),
-            float(np.median(ranges)),
-            float(changes.max(axis=1).mean()),
-            float(betas.mean()),
-            float(betas.max()),
-            np.median(history.predictiveness[walked], axis=0),
-            np.median(history.cosines[walked], axis=0),
-        )
+    return Smoothness(*(float(np.median(row[walked])) for row in measures(history)))

@@ -6,7 +6,6 @@ same step is then ten times shorter in proportion. Directions with the length of
 weights, filter by filter, remove this.
 """
 
-from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from normlib._arguments import choice, float_array, generator, integer, number
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Linear
 from normlib.nets.losses import softmax_cross_entropy
-from normlib.nets.network import Network, stack
+from normlib.nets.network import stack
 from normlib.nets.probing import check_batch, plain_linears
 from normlib.nets.training import LOSS_LIMIT, evaluate, fit
 
@@ -266,75 +265,13 @@ def trained_network(
     return net, digits
 
 
-def surface_around(
-    net,
-    x,
-    targets,
-    *,
-    kind="filter",
-    points=21,
-    reach=1.0,
-    seed=0,
-    dtype=np.float64,
-):
-    """Evaluate the loss on a square grid over two random directions.
-
-    Parameters
-    ----------
-    net : Network
-        The centre; it is left as it was.
-    x : ndarray of shape (N, D)
-        A fixed batch; 256 digits are enough.
-    targets : ndarray of shape (N,)
-        Labels.
-    kind : {"filter", "raw"}, default "filter"
-        See `random_direction`.
-    points : int, default 21
-        Points along each side; odd, so that the centre is one of them.
-    reach : float, default 1
-        The grid goes from -reach to reach; with "filter" 1 is a step as long as the
-        weights themselves.
-    seed : int, default 0
-        Of the directions: the same for both kinds and for a scaled network.
-    dtype : dtype, default float64
-        float32 is twice as fast and gives 6 digits, enough for a picture.
-
-    Returns
-    -------
-    Surface
-        a, b and losses.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown, `points` even, or a number or the data not finite.
-
-    Examples
-    --------
-    >>> net, digits = trained_network("batch", steps=5)
-    >>> x, labels = digits.x_train[:64], digits.y_train[:64]
-    >>> surface_around(net, x, labels, points=5).losses.shape
-    (5, 5)
-    """
-    if integer("points", points) % 2 == 0:
-        raise ValueError(f"points must be odd, got {points}; try {points + 1}")
-    rng, reach = generator(seed), number("reach", reach, positive=True)
-    first, second = (random_direction(net, rng, kind) for _ in range(2))
-    a = np.linspace(-reach, reach, points)
-    if np.dtype(dtype) != net.dtype:
-        first, second = first.astype(dtype), second.astype(dtype)
-        net = Network(deepcopy(net.layers), dtype=dtype)
-    losses = loss_surface(net, x, targets, first, second, a, a)
-    return Surface(a, a, losses)
-
-
 def basin(surface, limit=0.5):
     """Return the share of a surface's grid whose loss is below a limit.
 
     Parameters
     ----------
     surface : Surface
-        From `surface_around`.
+        Losses over a grid.
     limit : float, default 0.5
         Loss in nats.
 
@@ -352,7 +289,7 @@ def negative_curvature_share(surface):
     Parameters
     ----------
     surface : Surface
-        From `surface_around`, with at least 3 points a side.
+        Losses over a grid with at least 3 points a side.
 
     Returns
     -------

@@ -3,20 +3,32 @@
 import numpy as np
 from matplotlib.collections import PolyCollection
 
-from normlib.landscape.along_gradient import CASES, MULTIPLES, along_the_gradient
-from normlib.landscape.learning_rates import envelope, train_at_rates
+from normlib.landscape.along_gradient import (
+    CASES,
+    MULTIPLES,
+    along_the_gradient,
+    measures,
+)
+from normlib.landscape.learning_rates import (
+    envelope,
+    largest_rate,
+    train_at_rates,
+)
 from normlib.landscape.theorems import gradient_norm_sides
+from normlib.landscape.usable_rate import curvature_while_training
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 from normlib.live.surface_views import Surfaces
+from normlib.live.touch import Touch
 from normlib.nets.watching import gather
 
 NORMS = style.NORMS
 MARKERS = {"none": "o", "batch": "s", "layer": "^"}
+SIGNS = {"none": "●", "batch": "■", "layer": "▲"}
 NETWORKS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "deep relu": "dead"}
-SEEDS = (0, 1, 2)
 STEPS, EVERY = 100, 5
 GUESSING = np.log(10)
+TRAINED = 0.8  # share of the training digits that counts as trained
 
 walked = {}  # finished runs by (network, norm, seed): the same setting, the same run
 
@@ -52,35 +64,40 @@ def run(network, norm, seed):
     return walked[network, norm, seed]
 
 
-def measures(history, reach):
-    """Return range, change and beta of every walk, up to `reach` learning rates.
+def nearest_rate(rates, x):
+    """Return the rate nearest to `x` on a logarithmic axis."""
+    return min(rates, key=lambda rate: abs(np.log(rate / max(x, 1e-3))))
 
-    Returns
-    -------
-    ndarray of shape (3, T)
-        Largest minus smallest loss, largest change of the gradient, largest beta.
-    """
-    inside = np.array(MULTIPLES) <= reach
-    losses, changes = history.losses[:, inside], history.changes[:, inside]
-    return np.array(
-        [np.ptp(losses, axis=1), changes.max(1), history.betas[:, inside].max(1)]
-    )
+
+def end(network, norm, seed):
+    """Return the loss at the end of a run: the median of its last five walks."""
+    return float(np.median(run(network, norm, seed).loss[-5:]))
 
 
 class AlongTheGradient(LiveFigure):
-    """Walk along the gradient at every few steps of training, with three norms."""
+    """Walk along the gradient at every few steps of training, with three norms.
+
+    Parameters
+    ----------
+    network : str, default "relu"
+        The one it opens on.
+    """
 
     height = 4.9
     names = ("range of the loss", "change of the gradient", "effective beta")
     limits = ((3e-3, 60), (1e-2, 1e2), (1e-1, 1e2))
 
+    def __init__(self, network="relu"):
+        self.opening = network
+        super().__init__()
+
     def make_controls(self):
         """Return the controls: network, step, length of the walk and seed."""
         return {
-            "network": controls.choice("network", list(NETWORKS), "relu"),
+            "network": controls.choice("network", list(NETWORKS), self.opening),
             "step": controls.whole("training step", 0, STEPS, 50, EVERY),
-            "reach": controls.slider("walk up to (learning rates)", 1, 4, 4, 0.5),
-            "seed": controls.whole("seed", SEEDS[0], SEEDS[-1], 0),
+            "reach": controls.slider("walk up to (learning rates)", 0.5, 4, 4, 0.5),
+            "seed": controls.whole("seed", 0, 9, 0),
         }
 
     def draw(self, fig):
@@ -91,11 +108,12 @@ class AlongTheGradient(LiveFigure):
         left.minorticks_off()
         left.set_xlabel("learning rates walked")
         self.title = style.moving_title(left)
-        self.walks, self.lines, self.bands, self.marks, self.cells = {}, {}, [], [], {}
+        self.end = left.axvline(0, color=style.INK, linewidth=1, ls=":")
+        self.walks, self.lines, self.marks, self.cells = {}, {}, [], {}
         for name in NORMS:
             look = {"color": style.NORM_COLOR[name], "marker": MARKERS[name]}
             (self.walks[name],) = left.plot([], [], markersize=6, **look)
-        colors = [style.NORM_COLOR[name] for name in NORMS]
+        self.panels = []
         for k, (words, limits) in enumerate(zip(self.names, self.limits, strict=True)):
             ax = fig.add_axes((0.57, 0.73 - 0.305 * k, 0.41, 0.20))
             ax.set(yscale="log", xlim=(-2, STEPS + 2), ylim=limits)
@@ -103,16 +121,17 @@ class AlongTheGradient(LiveFigure):
             ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
             ax.tick_params(labelbottom=k == 2)
             ax.set_title(words)
-            band = PolyCollection([], facecolors=colors, alpha=0.25, linewidths=0)
-            self.bands.append(ax.add_collection(band))
+            self.panels.append(ax)
             self.marks.append(ax.axvline(0, color=style.INK, linewidth=1, ls=":"))
-            for name, color in zip(NORMS, colors, strict=True):
-                look = {"marker": MARKERS[name], "markersize": 3, "linewidth": 1.5}
+            for name in NORMS:
+                look = {"marker": MARKERS[name], "markersize": 4, "linewidth": 1.5}
+                color = style.NORM_COLOR[name]
                 self.lines[name, k] = ax.plot([], [], color=color, **look)[0]
-        ax.set_xlabel("training step (band: 3 seeds)")
+        ax.set_xlabel("training step")
+        self.left = left
         self._draw_table(fig)
         return [
-            *self.bands,
+            self.end,
             *self.marks,
             *self.lines.values(),
             *self.walks.values(),
@@ -125,41 +144,48 @@ class AlongTheGradient(LiveFigure):
         for x, word in zip(columns, ("loss", "range", "change", "beta"), strict=True):
             fig.text(x, 0.285, word, ha="right", weight="bold")
         for row, name in enumerate(NORMS):
-            y, sign = 0.215 - 0.07 * row, "●■▲"[row]
-            color = style.NORM_COLOR[name]
-            fig.text(0.02, y, f"{sign} {name}", color=color, weight="bold")
+            y, color = 0.215 - 0.07 * row, style.NORM_COLOR[name]
+            fig.text(0.02, y, f"{SIGNS[name]} {name}", color=color, weight="bold")
             for column, x in enumerate(columns):
                 self.cells[name, column] = fig.text(x, y, "", ha="right")
 
+    def touches(self):
+        """Let the end of the walk be dragged, and the step of training."""
+
+        def walk(x, y, start):
+            return {"reach": x}
+
+        def train(x, y, start):
+            return {"step": x}
+
+        words = "Drag along the walk to go further or less far."
+        steps = "Press or drag to go to another step of training."
+        return [
+            Touch(self.left, walk, words),
+            *(Touch(ax, train, steps) for ax in self.panels),
+        ]
+
     def move(self, network, step, reach, seed):
         """Train and walk where that has not been done yet, then show."""
-        wanted = [(network, norm, s) for s in self._order(seed) for norm in NORMS]
-        missing = [key for key in wanted if key not in walked]
-        for done, key in enumerate(missing):
-            for records in walks(*key):
-                if key[2] == seed:
-                    growing = {key: measured(records)}
-                    self._show(network, step, reach, seed, growing)
+        missing = [n for n in NORMS if (network, n, seed) not in walked]
+        for done, name in enumerate(missing):
+            for records in walks(network, name, seed):
+                growing = {name: measured(records)}
+                self._show(network, step, reach, seed, growing)
                 yield min(1.0, (done + records[-1].step / STEPS) / len(missing))
         self._show(network, step, reach, seed, {})
         found = [self._numbers(walked[network, n, seed], step, reach) for n in NORMS]
-        ranges, changes, betas = (
-            " / ".join(row[k] for row in found) for k in (1, 2, 3)
-        )
-        last = [walked[network, n, seed].loss[-1] for n in NORMS]
+        ranges, betas = (" / ".join(row[k] for row in found) for k in (1, 3))
+        last = [end(network, n, seed) for n in NORMS]
         ends = " / ".join(f"{value:.2f}" for value in last)
         untaught = [n for n, v in zip(NORMS, last, strict=True) if v > GUESSING - 0.15]
         guess = f" Still guessing: {', '.join(untaught)}." if untaught else ""
+        rates = "learning rate" if reach == 1 else "learning rates"
         return (
-            f"{network}, seed {seed}, step {step}, none / batch / layer: within "
-            f"{reach:g} learning rates along the gradient the loss ranges over "
-            f"{ranges}, the gradient changes by {changes}, effective beta is {betas}. "
-            f"Loss at step 100: {ends}.{guess}"
+            f"none / batch / layer: within {reach:g} {rates} along the gradient the "
+            f"loss ranges over {ranges}, and beta is {betas}. Loss at the end: "
+            f"{ends}.{guess}"
         )
-
-    @staticmethod
-    def _order(seed):
-        return [seed, *(s for s in SEEDS if s != seed)]
 
     @staticmethod
     def _numbers(history, step, reach):
@@ -171,22 +197,16 @@ class AlongTheGradient(LiveFigure):
 
     def _show(self, network, step, reach, seed, growing):
         self.title.set_text(f"loss along the gradient, step {step}")
+        self.end.set_xdata([reach, reach])
         for mark in self.marks:
             mark.set_xdata([step, step])
-        verts = [[], [], []]
         for name in NORMS:
-            key = network, name, seed
-            history = growing.get(key, walked.get(key))
+            history = growing.get(name, walked.get((network, name, seed)))
             self._show_walk(name, history, step, reach)
             found = np.empty((3, 0)) if history is None else measures(history, reach)
             for k, limits in enumerate(self.limits):
                 steps = [] if history is None else history.step
                 self.lines[name, k].set_data(steps, np.clip(found[k], *limits))
-            seeds = [walked.get((network, name, s)) for s in SEEDS]
-            for k, band in enumerate(self._band(seeds, reach)):
-                verts[k].append(band)
-        for band, shapes in zip(self.bands, verts, strict=True):
-            band.set_verts(shapes)
 
     def _show_walk(self, name, history, step, reach):
         at = step // EVERY
@@ -201,113 +221,236 @@ class AlongTheGradient(LiveFigure):
             losses = np.append(history.loss[at], history.losses[at][inside])
         self.walks[name].set_data(path, np.clip(losses, 0.02, 30))
 
-    def _band(self, histories, reach):
-        """Return the outline of the seeds' smallest and largest, per measure."""
-        if any(history is None for history in histories):
-            return [np.zeros((3, 2))] * 3
-        count = min(len(history.step) for history in histories)
-        steps = histories[0].step[:count]
-        found = np.array([measures(h, reach)[:, :count] for h in histories])
-        outlines = []
-        for k, limits in enumerate(self.limits):
-            low, high = np.clip([found[:, k].min(0), found[:, k].max(0)], *limits)
-            around = np.append(steps, steps[::-1]), np.append(low, high[::-1])
-            outlines.append(np.column_stack(around))
-        return outlines
 
+class UsableRates(LiveFigure):
+    """Which rates train, and what the curvature measured at one rate says of it."""
 
-class Envelope(LiveFigure):
-    """Runs with different learning rates beside walks from one run."""
-
-    height = 4.8
-    bands = {}  # envelopes by (norm, largest rate, seed)
-    tops = (0.06, 0.1, 0.2, 0.4, 0.8)
+    height = 4.9
+    rates = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+    reached = {}  # accuracies by (norm, seed), one per rate
+    curved = {}  # (2/beta, 2/lambda, whether trained) by (norm, rate, seed)
 
     def make_controls(self):
-        """Return the controls: the largest learning rate and the seed."""
+        """Return the controls: the rate at which curvature is measured, and seed."""
+        options = [(f"{rate:g}", rate) for rate in self.rates]
         return {
-            "top": controls.steps("learning rates 0.05 to", list(self.tops), 0.4),
-            "seed": controls.whole("seed", SEEDS[0], SEEDS[-1], 0),
+            "rate": controls.steps("measure while training at", options, 0.1),
+            "seed": controls.whole("seed", 0, 2, 0),
         }
 
     def draw(self, fig):
-        """Draw a column for each experiment and a row for each norm."""
-        self.areas, self.heads = {}, {}
-        for row, name in enumerate(("none", "batch")):
-            for column in range(2):
-                rect = (0.08 + 0.49 * column, 0.60 - 0.46 * row, 0.41, 0.28)
-                ax = fig.add_axes(rect)
-                ax.set(yscale="log", xlim=(0, STEPS), ylim=(0.03, 30))
-                ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-                ax.minorticks_off()
-                if row:
-                    ax.set_xlabel("training step")
-                if not column:
-                    ax.set_ylabel("loss")
-                color = style.NORM_COLOR[name]
-                area = PolyCollection([], facecolor=color, alpha=0.5, edgecolor=color)
-                self.areas[name, column] = ax.add_collection(area)
-                self.heads[name, column] = style.moving_title(ax)
-        return [*self.areas.values(), *self.heads.values()]
+        """Draw accuracy over the rate above, and the curvature's rates below."""
+        top = fig.add_axes((0.11, 0.52, 0.86, 0.40))
+        low = fig.add_axes((0.11, 0.14, 0.86, 0.30))
+        self.axes, self.curves, self.bars = (top, low), {}, {}
+        self.betas, self.tops = {}, {}
+        for ax in self.axes:
+            ax.set(xscale="log", xlim=(0.035, 9))
+            ax.minorticks_off()
+            ax.set_xticks(self.rates, [f"{rate:g}" for rate in self.rates])
+        top.set(ylim=(0, 1.05))
+        top.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+        top.set_title("share of training digits right after 100 steps")
+        top.axhline(TRAINED, color=style.INK, linewidth=1, ls=(0, (1, 3)))
+        top.tick_params(labelbottom=False)
+        low.set(ylim=(2.6, -0.6))
+        low.set_yticks(range(3), list(NORMS))
+        low.set_xlabel("learning rate")
+        self.marks = [
+            ax.axvline(0.1, color=style.INK, linewidth=1, ls=":") for ax in self.axes
+        ]
+        for row, name in enumerate(NORMS):
+            color = style.NORM_COLOR[name]
+            look = {"color": color, "marker": MARKERS[name], "markersize": 6}
+            self.curves[name] = top.plot([], [], **look)[0]
+            low.get_yticklabels()[row].set(color=color, weight="bold")
+            bar = {"linewidth": 9, "alpha": 0.35, "solid_capstyle": "butt"}
+            self.bars[name] = low.plot([], [], color=color, **bar)[0]
+            dots = {"linestyle": "none", "color": color, "markersize": 10}
+            self.betas[name] = low.plot([], [], marker="x", mew=2.5, **dots)[0]
+            self.tops[name] = low.plot([], [], marker="D", **dots)[0]
+        low.set_title("bar: rates that train    ◆ 2/lambda    × 2/beta")
+        return [
+            *self.marks,
+            *self.curves.values(),
+            *self.bars.values(),
+            *self.betas.values(),
+            *self.tops.values(),
+        ]
 
-    def move(self, top, seed):
-        """Train with four learning rates; look up the walks of one run."""
-        jobs = [(name, k) for name in ("none", "batch") for k in range(2)]
-        width = {}
-        for done, (name, column) in enumerate(jobs):
-            source = self._envelope if column == 0 else self._walk
-            for part in source(name, top, seed):
-                yield (done + part) / len(jobs)
-            width[name, column] = self._show(name, column, top, seed)
-        left = width["none", 0] / width["batch", 0]
-        right = width["none", 1] / width["batch", 1]
+    def touches(self):
+        """Let the rate at which curvature is measured be dragged."""
+
+        def measure(x, y, start):
+            return {"rate": nearest_rate(self.rates, x)}
+
+        words = "Press or drag to train at another rate."
+        return [Touch(ax, measure, words) for ax in self.axes]
+
+    def move(self, rate, seed):
+        """Train at all rates and measure the curvature at one, where still to do."""
+        for mark in self.marks:
+            mark.set_xdata([rate, rate])
+        for k, name in enumerate(NORMS):
+            yield from self._train(name, seed, k / 3)
+            yield from self._measure(name, rate, seed, (k + 0.6) / 3)
+            self._show(name, rate, seed)
+        largest = [self.largest(name, seed) for name in NORMS]
+        rates = " / ".join(f"{value:g}" for value in largest)
+        tops = " / ".join(
+            f"{self.curved[name, rate, seed][1]:.2g}"
+            if self.curved[name, rate, seed][2]
+            else "-"
+            for name in NORMS
+        )
+        lost = [n for n in NORMS if not self.curved[n, rate, seed][2]]
+        words = f" Not trained at {rate:g}: {', '.join(lost)}." if lost else ""
         return (
-            f"Learning rates 0.05 to {top:g}, seed {seed}: the band between the four "
-            f"runs is {width['none', 0]:.2g} wide on average without norm and "
-            f"{width['batch', 0]:.2g} with batch norm, a ratio of {left:.2g}. Along "
-            f"the gradients of one run (learning rate 0.1) the loss ranges over "
-            f"{width['none', 1]:.2g} and {width['batch', 1]:.2g}, a ratio of "
-            f"{right:.2g}."
+            f"none / batch / layer: while training at {rate:g}, 2/lambda is {tops}. "
+            f"The largest rate that trains is {rates}.{words}"
         )
 
-    def _envelope(self, name, top, seed):
-        if (name, top, seed) in self.bands:
+    def largest(self, name, seed):
+        """Return the largest rate that trains; 0 if none does."""
+        return largest_rate(self.rates, self.reached[name, seed], threshold=TRAINED)
+
+    def _train(self, name, seed, before):
+        if (name, seed) in self.reached:
+            return
+        options = {"depth": 6, "width": 32, "steps": STEPS, "test_every": STEPS}
+        for record in train_at_rates(
+            NORMS[name], self.rates, seed=seed, dtype=np.float32, **options
+        ):
+            yield before + 0.2 * record.step / STEPS
+        self.reached[name, seed] = record.accuracies
+
+    def _measure(self, name, rate, seed, before):
+        if (name, rate, seed) in self.curved:
             return
         records = []
-        rates = np.linspace(0.05, top, 4)
-        for record in train_at_rates(
-            NORMS[name],
-            rates,
-            depth=6,
-            width=32,
-            steps=STEPS,
-            test_every=STEPS + 1,
-            seed=seed,
-        ):
+        for record in curvature_while_training(NORMS[name], lr=rate, seed=seed):
+            records.append(record)
+            yield min(1.0, before + 0.1 * len(records) / 3)
+        found = gather(records)
+        trained = self.reached[name, seed][self.rates.index(rate)] > TRAINED
+        self.curved[name, rate, seed] = (
+            2 / np.median(found.beta),
+            2 / np.median(found.top),
+            bool(trained) and not found.reason,
+        )
+
+    def _show(self, name, rate, seed):
+        row = list(NORMS).index(name)
+        self.curves[name].set_data(self.rates, self.reached[name, seed])
+        good = np.array(self.rates)[self.reached[name, seed] > TRAINED]
+        ends = [good.min() / 1.1, good.max() * 1.1] if len(good) else []
+        self.bars[name].set_data(ends, [row] * len(ends))
+        beta, top, trained = self.curved[name, rate, seed]
+        for dots, value in ((self.betas[name], beta), (self.tops[name], top)):
+            shown = [np.clip(value, 0.037, 8.5)] if trained else []
+            dots.set_data(shown, [row] * len(shown))
+
+
+class Envelope(LiveFigure):
+    """Runs with different learning rates: the band grows with the rates chosen."""
+
+    height = 4.4
+    rates = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
+    trained = {}  # losses of shape (steps, rates) by (norm, seed)
+
+    def make_controls(self):
+        """Return the controls: the largest learning rate and the seed."""
+        options = [(f"{rate:g}", rate) for rate in self.rates[1:]]
+        return {
+            "top": controls.steps("learning rates 0.05 to", options, 0.4),
+            "seed": controls.whole("seed", 0, 9, 0),
+        }
+
+    def draw(self, fig):
+        """Draw a band for each norm, and the ratio of the bands over the choice."""
+        self.areas = {}
+        for row, name in enumerate(("none", "batch")):
+            ax = fig.add_axes((0.08, 0.58 - 0.44 * row, 0.40, 0.33))
+            ax.set(yscale="log", xlim=(0, STEPS), ylim=(0.03, 30))
+            ax.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
+            ax.minorticks_off()
+            ax.tick_params(labelbottom=row == 1)
+            color = style.NORM_COLOR[name]
+            ax.set_title(f"{name}: loss of the runs")
+            area = PolyCollection([], facecolor=color, alpha=0.5, edgecolor=color)
+            self.areas[name] = ax.add_collection(area)
+        ax.set_xlabel("training step")
+        self.right = right = fig.add_axes((0.60, 0.14, 0.38, 0.77))
+        right.set(xscale="log", yscale="log", xlim=(0.085, 1.45), ylim=(0.22, 4.5))
+        right.minorticks_off()
+        right.set_xticks([0.1, 0.2, 0.4, 0.8], ["0.1", "0.2", "0.4", "0.8"])
+        right.set_yticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
+        right.axhline(1, color=style.INK, linewidth=1)
+        right.set_title("band of none / band of batch")
+        right.set_xlabel("largest learning rate chosen")
+        right.text(0.095, 3.7, "batch looks smoother", va="top")
+        right.text(0.095, 0.26, "none looks smoother")
+        look = {"color": style.AFTER, "marker": "o"}
+        (self.curve,) = right.plot([], [], **look)
+        (self.here,) = right.plot([], [], "o", color=style.AFTER, markersize=13)
+        return [*self.areas.values(), self.curve, self.here]
+
+    def touches(self):
+        """Let the largest rate be dragged along the curve."""
+
+        def choose(x, y, start):
+            return {"top": nearest_rate(self.rates[1:], x)}
+
+        return [Touch(self.right, choose, "Press or drag to choose other rates.")]
+
+    def move(self, top, seed):
+        """Train at all rates where that is to be done; then choose among them."""
+        for k, name in enumerate(self.areas):
+            if (name, seed) not in self.trained:
+                for part in self._train(name, seed):
+                    yield (k + part) / 2
+        for name, area in self.areas.items():
+            low, high = self.band(name, top, seed)
+            shown = np.clip([low, high], 0.03, 30)
+            steps = np.arange(len(low))
+            around = np.append(steps, steps[::-1]), np.append(shown[0], shown[1][::-1])
+            area.set_verts([np.column_stack(around)])
+        tops = self.rates[1:]
+        ratios = [self.quotient(t, seed) for t in tops]
+        here = self.quotient(top, seed)
+        self.curve.set_data(tops, np.clip(ratios, 0.23, 4.3))
+        self.here.set_data([top], [np.clip(here, 0.23, 4.3)])
+        word = "batch" if here > 1 else "none"
+        flips = (min(ratios) < 1) and (max(ratios) > 1)
+        other = " Another choice of rates says the opposite." if flips else ""
+        return (
+            f"With rates 0.05 to {top:g} the median width of the band is "
+            f"{self.width_of('none', top, seed):.2g} without norm and "
+            f"{self.width_of('batch', top, seed):.2g} with batch norm: {word} looks "
+            f"smoother.{other}"
+        )
+
+    def band(self, name, top, seed):
+        """Return the lowest and the highest loss of the runs that were chosen."""
+        chosen = np.array(self.rates) <= top
+        return envelope(self.trained[name, seed][:, chosen])
+
+    def width_of(self, name, top, seed):
+        """Return the median over the steps of the width of the band."""
+        low, high = self.band(name, top, seed)
+        return float(np.median(high - low))
+
+    def quotient(self, top, seed):
+        """Return the width without norm over that with batch norm."""
+        return self.width_of("none", top, seed) / self.width_of("batch", top, seed)
+
+    def _train(self, name, seed):
+        records = []
+        options = {"depth": 6, "width": 32, "steps": STEPS, "test_every": STEPS + 1}
+        for record in train_at_rates(NORMS[name], self.rates, seed=seed, **options):
             records.append(record)
             yield record.step / STEPS
-        self.bands[name, top, seed] = envelope(gather(records))
-
-    def _walk(self, name, top, seed):
-        if ("relu", name, seed) not in walked:
-            for records in walks("relu", name, seed):
-                yield records[-1].step / STEPS
-
-    def _show(self, name, column, top, seed):
-        if column == 0:
-            low, high = self.bands[name, top, seed]
-            steps = np.arange(len(low))
-            words = f"{name}: 4 runs, 0.05 to {top:g}"
-        else:
-            history = walked["relu", name, seed]
-            low, high = history.losses.min(1), history.losses.max(1)
-            steps = history.step
-            words = f"{name}: 1 run, along its gradient"
-        self.heads[name, column].set_text(words)
-        shown = np.clip([low, high], 0.03, 30)
-        around = np.append(steps, steps[::-1]), np.append(shown[0], shown[1][::-1])
-        self.areas[name, column].set_verts([np.column_stack(around)])
-        return float((high - low).mean())
+        self.trained[name, seed] = gather(records).losses
 
 
 class GradientBound(LiveFigure):
@@ -381,8 +524,9 @@ class GradientBound(LiveFigure):
 
 
 FIGURES = {
-    "gradient": AlongTheGradient,
-    "bound": GradientBound,
-    "surfaces": Surfaces,
+    "walk": AlongTheGradient,
+    "rates": UsableRates,
     "envelope": Envelope,
+    "surfaces": Surfaces,
+    "bound": GradientBound,
 }

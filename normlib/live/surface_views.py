@@ -206,11 +206,10 @@ class Surfaces(LiveFigure):
         same = "the same function" if kept else "another function"
         mine = "with yours" if callable(self.kinds[1]) else "filter-normalised"
         return (
-            f"Norm {norm}, seed {seed}, hidden weights times {factor:g}: loss "
-            f"{own_loss} at the centre ({own[1]:.2f} at times 1), {same}, seen "
-            f"from {azimuth} degrees. "
-            f"Below 0.5 lie {shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at "
-            f"times 1) and {shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
+            f"Norm {norm}, hidden weights times {factor:g}: {same} (loss {own_loss} "
+            f"at the centre, {own[1]:.2f} at times 1). Below 0.5 lie "
+            f"{shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at times 1) and "
+            f"{shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
         )
 
     def _surface(self, norm, seed, factor, kind):

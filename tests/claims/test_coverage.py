@@ -18,7 +18,6 @@ NOT_YET = {
     "04",
     "05",
     "07",
-    "09",
 }
 
 each = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
