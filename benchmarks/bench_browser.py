@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import browser  # noqa: E402
+import browser
 
 PRESSES = 30
 TOPIC, FIGURE = "which_numbers_share_a_mean", "NormTable"
