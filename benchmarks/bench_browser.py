@@ -1,7 +1,8 @@
-"""From key press to changed pixels in JupyterLab, beside `interact` with a new figure.
+"""From key press or pointer move to changed pixels in JupyterLab.
 
-Both notebooks show the same figure. The time runs from the keydown event to the first
-animation frame in which the picture on the page is another one.
+At both pixel ratios, beside the floor, one circle moved in HTML by a slider, and beside
+`interact` with a new figure. The time runs from the event to the first animation frame
+in which the picture on the page is another one.
 """
 
 import sys
@@ -33,11 +34,25 @@ def redraw(**values):
         plt.show()
 _ = interact(redraw, **{{k: c for k, c in figure.controls.items()}})"""
 
+FLOOR = """import ipywidgets as widgets
+slider = widgets.IntSlider(min=0, max=100, value=50)
+circle = widgets.HTML()
+def move(change):
+    circle.value = (
+        '<svg class="floor" width="900" height="390">'
+        f'<circle cx="{slider.value * 9}" cy="100" r="20"></svg>'
+    )
+slider.observe(move, "value")
+move(None)
+widgets.VBox([slider, circle])"""
+
 # The picture is the same while its bytes are; a new one has loaded when it is complete.
 MEASURE = """async ([handle, key]) => {
   const area = handle.closest(".jp-OutputArea");
   const shown = () => {
-    const image = area.querySelector("img");
+    const floor = area.querySelector("svg.floor");
+    if (floor) return floor.innerHTML;
+    const image = area.querySelector("img.normlib-image, img");
     return image && image.complete && image.naturalWidth ? image.src : null;
   };
   const before = shown();
@@ -58,6 +73,37 @@ MEASURE = """async ([handle, key]) => {
     handle.dispatchEvent(new KeyboardEvent("keydown",
       { key, code: key, bubbles: true, cancelable: true }));
   });
+}"""
+
+# Drag a cell's number up and down, one move at a time.
+TOUCH = """async ([spot, moves]) => {
+  const image = spot.parentElement.querySelector("img");
+  const box = spot.getBoundingClientRect();
+  const send = (type, x, y) => spot.dispatchEvent(new PointerEvent(type, {
+    pointerId: 1, button: 0, bubbles: true, cancelable: true,
+    clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
+  spot.setPointerCapture = () => {};
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  send("pointerdown", 0.3, 0.4);
+  await wait(300);
+  const times = [];
+  for (let k = 1; k <= moves; k++) {
+    const before = image.src;
+    const start = performance.now();
+    send("pointermove", 0.3, 0.4 - 0.05 * (k % 2 ? 1 : 3));
+    times.push(await new Promise((resolve) => {
+      const look = () => {
+        const now = performance.now() - start;
+        if (image.src !== before && image.complete) resolve(now);
+        else if (now > 5000) resolve(NaN);
+        else requestAnimationFrame(look);
+      };
+      look();
+    }));
+    await wait(150);
+  }
+  send("pointerup", 0.3, 0.4);
+  return times;
 }"""
 
 OPEN_AND_RUN = """async (path) => {
@@ -105,25 +151,38 @@ def main():
         home.mkdir()
         write(work / "live.ipynb", LIVE)
         write(work / "usual.ipynb", USUAL)
+        write(work / "floor.ipynb", FLOOR)
         lab = browser.start_lab(work, home)
         chromium = play.chromium.launch(executable_path=found, args=list(browser.FLAGS))
+        rows = {}
         try:
-            page = chromium.new_page()
-            page.goto(f"{lab.url}/lab?token={lab.token}")
-            page.wait_for_selector(".jp-Launcher", timeout=60_000)
-            rows = {name: measure(page, f"{name}.ipynb") for name in ("live", "usual")}
+            for ratio in (1, 2):
+                context = chromium.new_context(device_scale_factor=ratio)
+                page = context.new_page()
+                page.goto(f"{lab.url}/lab?token={lab.token}")
+                page.wait_for_selector(".jp-Launcher", timeout=60_000)
+                rows[f"floor, ratio {ratio}"] = measure(page, "floor.ipynb")
+                rows[f"key, ratio {ratio}"] = measure(page, "live.ipynb")
+                panel = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+                spot = page.wait_for_selector(f"{panel} .normlib-spot")
+                times = page.evaluate(TOUCH, [spot, PRESSES])
+                rows[f"pointer, ratio {ratio}"] = np.array(times[2:], dtype=float)
+                if ratio == 1:
+                    rows["interact"] = measure(page, "usual.ipynb")
+                context.close()
         finally:
             chromium.close()
             lab.stop()
-    print(f"{FIGURE}, {PRESSES} presses; milliseconds from key to pixels")
+    print(f"{FIGURE}, {PRESSES} times; milliseconds to changed pixels")
     for name, times in rows.items():
+        floor = np.nanmedian(rows[f"floor, ratio {2 if name.endswith('2') else 1}"])
+        median = np.nanmedian(times)
         print(
-            f"{name:8} median {np.nanmedian(times):6.0f}   "
+            f"{name:18} median {median:6.0f}   "
             f"95 % {np.nanpercentile(times, 95):6.0f}   "
+            f"over the floor {median / floor:5.2f}   "
             f"without an answer: {np.isnan(times).sum()}"
         )
-    ratio = np.nanmedian(rows["usual"]) / np.nanmedian(rows["live"])
-    print(f"ratio    {ratio:6.1f}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """How long a frame of each live figure takes, beside the same figure drawn anew.
 
+A screen of twice the pixels asks for frames of ratio 2: computed alike, drawn and
+encoded with four times the pixels.
 The usual way, `interact` with a new inline figure, makes axes, artists and a tight
 bounding box for every setting. Both are timed in one run, at the same settings.
 """
@@ -45,13 +47,13 @@ def milliseconds(function, *args):
     return 1000 * (time.perf_counter() - start)
 
 
-def frame(figure, values):
-    """Return the times to compute, to draw and to encode one frame."""
-    return (
-        milliseconds(compute, figure, values),
-        milliseconds(figure._frame),
-        milliseconds(figure._encode),
-    )
+def frame(figure, sharp, values):
+    """Return the times to compute, and at ratio 1 and 2 to draw and to encode."""
+    parts = [milliseconds(compute, figure, values)]
+    compute(sharp, values)
+    for one in (figure, sharp):
+        parts += [milliseconds(one._frame), milliseconds(one._encode)]
+    return parts
 
 
 def redraw(figure, values):
@@ -65,36 +67,43 @@ def redraw(figure, values):
 
 
 def row(name, factory, rng):
-    """Time one figure and return its line of the table."""
-    live, usual = factory(), factory()
+    """Time one figure and return its line of the table and its medians."""
+    live, sharp, usual = factory(), factory(), factory()
+    sharp._on_ratio(2.0)
     chosen = settings(live, rng, FRAMES)
-    frame(live, chosen[0])
+    frame(live, sharp, chosen[0])
     redraw(usual, chosen[0])
     frames, redrawn = [], []
     for k, values in enumerate(chosen):
-        frames.append(frame(live, values))
+        frames.append(frame(live, sharp, values))
         if k % (FRAMES // REDRAWN) == 0:
             redrawn.append(milliseconds(redraw, usual, values))
+    frames = np.array(frames)
     parts = np.median(frames, axis=0)
-    totals = np.sum(frames, axis=1)
-    median, late = np.median(totals), np.percentile(totals, 95)
+    totals = [frames[:, [0, 1, 2]].sum(1), frames[:, [0, 3, 4]].sum(1)]
+    once, twice = (np.median(total) for total in totals)
     anew = np.median(redrawn)
-    return (
-        f"{name:44}{parts[0]:8.1f}{parts[1]:7.1f}{parts[2]:8.1f}"
-        f"{median:8.1f}{late:7.1f}{anew:8.0f}{anew / median:7.1f}"
-    )
+    numbers = "".join(f"{part:8.1f}" for part in parts)
+    line = f"{name:44}{numbers}{once:9.1f}{twice:8.1f}{anew:8.0f}{anew / once:7.1f}"
+    return line, once, twice
 
 
 def main():
     """Print the table."""
     print(f"milliseconds; {FRAMES} random settings, drawn anew {REDRAWN} times")
+    heads = "compute", "draw 1", "encode", "draw 2", "encode"
     print(
-        f"{'figure':44}{'compute':>8}{'draw':>7}{'encode':>8}"
-        f"{'median':>8}{'95 %':>7}{'anew':>8}{'ratio':>7}"
+        f"{'figure':44}{''.join(f'{head:>8}' for head in heads)}"
+        f"{'frame 1':>9}{'2':>8}{'anew':>8}{'ratio':>7}"
     )
     rng = np.random.default_rng(0)
+    medians = []
     for name, factory in figures().items():
-        print(row(name, factory, rng), flush=True)
+        line, *both = row(name, factory, rng)
+        medians.append(both)
+        print(line, flush=True)
+    once, twice = np.median(medians, axis=0)
+    print(f"{'median figure':44}{'':40}{once:9.1f}{twice:8.1f}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ import pytest
 from figure_checks import LabelCheck, has_nan
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from normlib import live
-from normlib.live import page, stamps
+from normlib.live import page, stamps, style
 from normlib.live.controls import offered
 from normlib.live.figure import LiveFigure
 
@@ -394,3 +395,30 @@ def test_the_png_holds_the_pixels_of_the_frame():
     decoded = Image.open(io.BytesIO(figure.png))
     assert decoded.format == "PNG"
     assert np.array_equal(np.asarray(decoded), figure.canvas.buffer_rgba())
+
+
+def test_every_word_has_enough_contrast_and_size(lecture):
+    """On white, 4.5:1 and 11 points; light words stand on dark cells."""
+    for name, make in live.figures().items():
+        for text in make().figure.findobj(Text):
+            if text.get_text().strip() and text.get_visible():
+                color = text.get_color()
+                ratio = style.contrast(color, "white")
+                light = style.luminance(color) > 0.75
+                assert light or ratio >= 4.5, (name, text.get_text(), color, ratio)
+                assert text.get_size() >= 11, (name, text.get_text())
+
+
+def test_the_sign_of_a_map_is_seen_without_colour():
+    ax = Figure().add_subplot()
+    cells = style.SignedCells(ax, (2, 2), 3.0)
+    cells.set_array(np.array([[2.0, -2.0], [0.0, -0.01]]))
+    ((start, end),) = cells.dashes.get_segments()  # one dash, upon the -2
+    assert ((start + end) / 2).tolist() == [1, 0]
+    cells.set_array(np.array([[2.0, -2.0], [-1.0, 0.0]]), plain=np.eye(2)[::-1] > 0)
+    assert len(cells.dashes.get_segments()) == 0
+    grey = [style.luminance(style.SIGNED(k)) for k in (0.0, 0.5, 1.0)]
+    assert grey[0] < grey[2] - 0.15 < grey[1]
+    for k in np.linspace(0, 1, 101):
+        color = style.SIGNED(k)
+        assert style.contrast(color, style.ink_on(color)) >= 4.5

@@ -223,7 +223,7 @@ def test_the_map_is_largest_where_one_digit_stands_alone(mean):
         assert np.abs(x_hat).max() == pytest.approx(np.sqrt(63), rel=1e-3)
         assert words == f"largest |x_hat| {np.sqrt(63):.1f}: 1 of 64 not 0"
     # The key of the colours, and the values they stand for.
-    assert figure.notes[0].get_text() == "orange > 0, purple < 0"
+    assert figure.notes[0].get_text() == "orange > 0, purple and dash < 0"
     red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(2.0))
     assert red > blue
     red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(-2.0))

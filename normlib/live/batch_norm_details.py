@@ -226,9 +226,10 @@ class Convolution(LiveFigure):
             ax.spines[:].set_visible(False)
             ax.set_title(words)
             ax.set_aspect("equal")
-            self.images.append(style.cells(ax, (14, 14), "PuOr_r", -limit, limit))
+            self.images.append(style.SignedCells(ax, (14, 14), limit))
             self.notes.append(ax.text(6.5, 14.4, "", ha="center", va="center"))
-        return [*self.images, *self.notes]
+        images = [artist for image in self.images for artist in image.artists]
+        return [*images, *self.notes]
 
     def move(self, mean, channel, digit, shift):
         """Normalize the maps with one digit moved, and compare with moving after."""
@@ -250,7 +251,7 @@ class Convolution(LiveFigure):
         # How many digits there are to compare with, where the largest value stands.
         at = np.unravel_index(np.abs(x_hat).argmax(), x_hat.shape)
         inked = int((np.abs(x[:, 0, *at]) > 1e-9).sum())
-        self.notes[0].set_text("orange > 0, purple < 0")
+        self.notes[0].set_text(style.SIGNED_KEY)
         self.notes[2].set_text(f"largest difference {worst:.2f}")
         tail = ""
         if mean == "channel":
@@ -489,13 +490,14 @@ class Correlations(LiveFigure):
         (self.right,) = right.plot([], [])
         self.title = fig.text(0.08, 0.93, "", weight="bold", size=12)
         ax = fig.add_axes((0.57, 0.13, 0.36, 0.72))
-        ax.set_title("correlations (red +1, blue -1)")
+        ax.set_title("correlations")
+        ax.set_xlabel(style.SIGNED_KEY)
         ax.set_aspect("equal")
-        self.matrix = style.cells(ax, (UNITS, UNITS), "RdBu_r", -1, 1)
+        self.matrix = style.SignedCells(ax, (UNITS, UNITS), 1)
         ax.set_xticks(range(0, UNITS, 5))
         ax.set_yticks(range(0, UNITS, 5))
         (self.pick,) = ax.plot([], [], "s", ms=13, mfc="none", mew=2, color=style.INK)
-        lines = [self.dots, self.top, self.right, self.matrix, self.pick]
+        lines = [self.dots, self.top, self.right, *self.matrix.artists, self.pick]
         return [*lines, *self.names, self.title]
 
     def move(self, kind, digits, first, second):

@@ -240,6 +240,8 @@ class LiveFigure:
 
     def redraw(self):
         """Draw what stands still again; needed only after changing a fixed artist."""
+        for text in self.figure.findobj(Text):
+            text.set_color(style.readable(text.get_color()))
         with style.style(self.lecture):
             self.canvas.draw()
         self._background = self.canvas.copy_from_bbox(self.figure.bbox)
@@ -276,6 +278,7 @@ class LiveFigure:
         self.canvas.restore_region(self._background)
         for artist in self.moving:
             if isinstance(artist, Text):
+                artist.set_color(style.readable(artist.get_color()))
                 stamps.draw(artist, self.canvas.get_renderer())
             else:
                 self.figure.draw_artist(artist)

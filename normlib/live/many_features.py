@@ -138,7 +138,7 @@ class Singular(LiveFigure):
         under = dict(ha="center", va="top", clip_on=False)
         self.names = [ax.text(k, -0.08, "", **under) for k in range(12)]
         self.values_shown = [
-            ax.text(k, 0, "", ha="center", va="bottom", size=9) for k in range(12)
+            ax.text(k, 0, "", ha="center", va="bottom", size=11) for k in range(12)
         ]
         return [
             self.bars,

@@ -78,7 +78,7 @@ class SphereScene:
         for lines in (self.meridians, self.axes):
             ax.add_collection(lines)
         self.names = [
-            ax.text(0, 0, f"x[{k}]", ha="center", va="center", color="#555555", size=9)
+            ax.text(0, 0, f"x[{k}]", ha="center", va="center", color="#555555", size=11)
             for k in range(3)
         ]
         self.moving = [self.meridians, self.axes, *self.names]

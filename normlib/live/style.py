@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.transforms import ScaledTranslation
 
 # Okabe & Ito's palette: distinct for every common form of colour blindness.
@@ -34,6 +37,13 @@ NORM_COLOR = {
     "group": GROUP,
     "instance": INSTANCE,
 }
+
+# The one map of signed values: nearly black where most negative, a middle grey where
+# most positive, if colour is lost; a dash marks each negative cell.
+SIGNED = LinearSegmentedColormap.from_list(
+    "normlib_signed", ["#3f1d6b", "#8c7cb8", "#f7f7f7", "#f5b35c", "#c76a00"]
+)
+SIGNED_KEY = "orange > 0, purple and dash < 0"
 
 SHEET = Path(__file__).with_name("normlib.mplstyle")
 DPI = 100
@@ -108,8 +118,8 @@ def cells(ax, shape, colors, low, high):
         Where to draw; its limits are set to the grid.
     shape : tuple of int
         Rows and columns.
-    colors : str
-        Name of a colour map.
+    colors : str or matplotlib.colors.Colormap
+        The colour map.
     low, high : float
         Values with the first and the last colour.
 
@@ -122,3 +132,81 @@ def cells(ax, shape, colors, low, high):
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     return ax.pcolormesh(*edges, np.zeros(shape), cmap=colors, vmin=low, vmax=high)
+
+
+class SignedCells:
+    """A grid of signed values: `SIGNED` from -limit to limit, a dash where negative.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw; its limits are set to the grid.
+    shape : tuple of int
+        Rows and columns.
+    limit : float
+        The value with the last colour.
+
+    Attributes
+    ----------
+    artists : list of matplotlib.artist.Artist
+        What moves.
+    """
+
+    def __init__(self, ax, shape, limit):
+        self.limit = limit
+        self.mesh = cells(ax, shape, SIGNED, -limit, limit)
+        self.dashes = ax.add_collection(LineCollection([], linewidths=1.2))
+        self.artists = [self.mesh, self.dashes]
+
+    def get_array(self):
+        """Return the values shown."""
+        return self.mesh.get_array()
+
+    def set_array(self, values, plain=None):
+        """Show `values`; where `plain` is True no dash is drawn, for a number there."""
+        self.mesh.set_array(values)
+        negative = values < -0.02 * self.limit
+        if plain is not None:
+            negative &= ~plain
+        rows, columns = np.nonzero(negative)
+        ends = np.array([[-0.22, 0.0], [0.22, 0.0]])
+        self.dashes.set_segments(np.stack([columns, rows], 1)[:, None] + ends)
+        colors = self.mesh.to_rgba(values[rows, columns])
+        self.dashes.set_color([ink_on(color) for color in colors])
+
+
+def luminance(color):
+    """Return how light a colour is, 0 to 1 (WCAG 2.2, relative luminance)."""
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def contrast(one, other):
+    """Return the contrast of two colours, 1 to 21 (WCAG 2.2)."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def ink_on(color):
+    """Return black or white, whichever is easier to read on `color`."""
+    return "black" if luminance(color) > 0.179 else "white"
+
+
+@lru_cache(maxsize=256)
+def readable(color):
+    """Return `color` dark enough for text on white, 4.5:1.
+
+    Light colours stay: they stand on dark ground.
+
+    Examples
+    --------
+    >>> bool(contrast(readable(LAYER), "white") >= 4.5), readable("white")
+    (True, 'white')
+    """
+    if luminance(color) > 0.75:
+        return color
+    rgb = np.array(to_rgb(color))
+    while contrast(rgb, "white") < 4.5:
+        rgb = 0.97 * rgb
+    return color if np.array_equal(rgb, to_rgb(color)) else tuple(map(float, rgb))

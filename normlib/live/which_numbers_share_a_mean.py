@@ -90,7 +90,7 @@ class NormTable(LiveFigure):
             self.left.text(d, n, "", ha="center", va="center")
             for n, d in np.ndindex(*self.table.shape)
         ]
-        self.image = style.cells(self.right, self.table.shape, "RdBu", -3, 3)
+        self.image = style.SignedCells(self.right, self.table.shape, 3)
         for ax in (self.left, self.right):
             ax.set_xticks(range(columns), [f"d={d}" for d in range(columns)])
             ax.set_yticks(range(rows), [f"n={n}" for n in range(rows)])
@@ -98,6 +98,7 @@ class NormTable(LiveFigure):
             ax.tick_params(length=0)
             ax.spines[:].set_visible(False)
         self.left.set_title("x: 6 digits, 5 pixels")
+        self.right.text(2, rows + 0.15, style.SIGNED_KEY, ha="center", va="center")
         self.title = style.moving_title(self.right, pad=24)
         self.moved = PolyCollection([], facecolors="white", edgecolors="none")
         self.left.add_collection(self.moved)
@@ -135,7 +136,7 @@ class NormTable(LiveFigure):
         margins = [*self.below, *self.beside, self.below_names, self.beside_names]
         marks = [artist for pair in self.outlines for artist in pair]
         return [
-            self.image,
+            *self.image.artists,
             self.moved,
             *self.numbers,
             *self.results,
@@ -178,7 +179,7 @@ class NormTable(LiveFigure):
         for text, value in zip(self.numbers, x.flat, strict=True):
             text.set_text(f"{value:.0f}")
         y, members, color = self._normalize(norm, x, picked)
-        self.image.set_array(y)
+        self.image.set_array(y, plain=members)
         self._mark(members, picked, color)
         self._write_results(y, members)
         self.title.set_text(
@@ -210,11 +211,11 @@ class NormTable(LiveFigure):
             shown = members[index]
             text.set_visible(bool(shown))
             if shown:
-                strong = abs(value) > 1.8
+                color = style.SIGNED((value / self.image.limit + 1) / 2)
                 text.set(
                     position=index[::-1],
                     text=f"{value:z.2f}",
-                    color="white" if strong else style.INK,
+                    color=style.ink_on(color),
                 )
 
     def _write_margins(self, norm, x, members):
@@ -420,15 +421,15 @@ class FeatureMaps(LiveFigure):
         self.before, self.after, self.stats = [], [], []
         for k, name in enumerate(self.names):
             left = 0.09 + 0.225 * k
-            top = fig.add_axes((left, 0.545, 0.19, 0.37))
-            low = fig.add_axes((left, 0.08, 0.19, 0.37))
+            top = fig.add_axes((left, 0.575, 0.19, 0.35))
+            low = fig.add_axes((left, 0.145, 0.19, 0.35))
             top.set_title(f"c={k}: {name}", fontweight="normal", loc="center")
             for ax in (top, low):
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(True)
                 ax.set_aspect("equal")
-            self.before.append(style.cells(top, (8, 8), "PuOr_r", -2.5, 2.5))
-            self.after.append(style.cells(low, (8, 8), "PuOr_r", -4, 4))
+            self.before.append(style.SignedCells(top, (8, 8), 3.5))
+            self.after.append(style.SignedCells(low, (8, 8), 3.5))
             for ax in (top, low):  # a little wider, so that the frame stays in view
                 ax.set(xlim=(-0.57, 7.57), ylim=(7.57, -0.57))
             self.stats.append(
@@ -439,7 +440,9 @@ class FeatureMaps(LiveFigure):
                 self.label = low.text(
                     -1.6, 3.5, "", rotation=90, ha="center", va="center"
                 )
-        return [*self.before, *self.after, *self.stats, self.label]
+        fig.text(0.09, 0.012, style.SIGNED_KEY + "; one scale for all maps")
+        maps = [artist for m in (*self.before, *self.after) for artist in m.artists]
+        return [*maps, *self.stats, self.label]
 
     def move(self, norm, sample, gain):
         """Scale one digit of the batch, normalize the batch, show that digit."""
