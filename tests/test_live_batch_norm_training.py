@@ -224,9 +224,9 @@ def test_the_map_is_largest_where_one_digit_stands_alone(mean):
         assert words == f"largest |x_hat| {np.sqrt(63):.1f}: 1 of 64 not 0"
     # The key of the colours, and the values they stand for.
     assert figure.notes[0].get_text() == "orange > 0, purple and dash < 0"
-    red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(2.0))
+    red, _, blue, _ = figure.images[1].mesh.to_rgba(2.0)
     assert red > blue
-    red, _, blue, _ = figure.images[1].cmap(figure.images[1].norm(-2.0))
+    red, _, blue, _ = figure.images[1].mesh.to_rgba(-2.0)
     assert red < blue
 
 
@@ -320,12 +320,12 @@ def test_batch_norm_keeps_correlation_and_shape_and_whitening_does_not():
 
 def test_the_colours_of_the_correlations_are_named():
     figure = Correlations()
-    matrix = figure.matrix
-    title = matrix.axes.get_title(loc="left")
-    for value, name, channel in ((1.0, "red +1", 0), (-1.0, "blue -1", 2)):
-        assert name in title
-        colour = matrix.cmap(matrix.norm(value))[:3]
-        assert np.argmax(colour) == channel
+    words = figure.matrix.mesh.axes.get_xlabel()
+    assert words == "orange > 0, purple and dash < 0"
+    red, _, blue, _ = figure.matrix.mesh.to_rgba(1.0)
+    assert red > blue
+    red, _, blue, _ = figure.matrix.mesh.to_rgba(-1.0)
+    assert red < blue
 
 
 def test_unit_13_has_two_peaks_for_zeros_and_ones():
