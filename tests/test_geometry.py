@@ -284,23 +284,6 @@ def test_convolution_against_loops():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_layer_norm_folds_into_the_next_map_and_reads_can_be_centred(seed):
-    rng = np.random.default_rng(seed)
-    x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 4), 4))
-    gamma, beta = rng.standard_normal((2, 6))
-    expected = layer_norm(x, gamma, beta)[0] @ w + b
-    w2, b2 = folding.fold_layer_norm(w, b, gamma, beta)
-    x_hat = layer_norm(x)[0]
-    np.testing.assert_allclose(x_hat @ w2 + b2, expected, rtol=1e-11, atol=1e-12)
-    centred = folding.centre_reading_weights(w2)
-    np.testing.assert_allclose(centred.sum(axis=0), 0, atol=1e-14)
-    np.testing.assert_allclose(x_hat @ centred + b2, expected, rtol=1e-11, atol=1e-12)
-    # Only what sums to 0 may be read so: RMS norm's output does not.
-    r_hat = rms_norm(x + 1)[0]
-    assert np.abs(r_hat @ centred - r_hat @ w2).max() > 0.1
-
-
-@pytest.mark.parametrize("seed", SEEDS)
 def test_centred_writes_make_layer_norm_rms_norm(seed):
     rng = np.random.default_rng(seed)
     x, w, b = (rng.standard_normal(s) for s in ((9, 6), (6, 5), 5))
@@ -311,21 +294,6 @@ def test_centred_writes_make_layer_norm_rms_norm(seed):
     np.testing.assert_allclose(
         rms_norm(centred)[0], layer_norm(written)[0], rtol=1e-11, atol=1e-12
     )
-    assert residual_stream.centre_stream(rng=seed).relative_error < 1e-12
-    assert residual_stream.centre_stream(rng=seed, eps=0.5).relative_error < 1e-12
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_pre_norm_folds_and_post_norm_does_not(seed):
-    assert residual_stream.fold_stream("pre", rng=seed).relative_error < 1e-12
-    errors = [
-        residual_stream.fold_stream("post", spread=spread, rng=seed).relative_error
-        for spread in (0.0, 0.05, 0.5)
-    ]
-    assert errors[0] == 0  # nothing to fold
-    assert 1e-3 < errors[1] < errors[2] and errors[2] > 0.1
-    single = residual_stream.fold_stream("post", depth=1, rng=seed)
-    assert single.relative_error == 0  # no next map to fold into
 
 
 # --- keys ------------------------------------------------------------------
@@ -340,52 +308,50 @@ def winners_of_a_sweep(points, n_angles=20000):
 @pytest.mark.parametrize("seed", range(6))
 def test_selectable_keys_are_those_that_some_query_selects(seed):
     points = np.random.default_rng(seed).standard_normal((3 + 4 * seed, 2))
-    found = set(np.flatnonzero(keys.selectable_in_plane(points)))
+    found = set(np.flatnonzero(keys.selectable(points)))
     swept = winners_of_a_sweep(points)
     assert swept <= found
     # A sweep may step over a corner that is almost flat, never invent one.
     assert len(found - swept) <= 1
 
 
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_selectable_keys_stick_out_of_the_hull_of_the_others(size):
+    """Means of other keys never win, corners far out always do."""
+    rng = np.random.default_rng(size)
+    corners = np.concatenate([np.eye(size), -np.eye(size)]) * 9
+    inside = rng.dirichlet(np.ones(2 * size), size=8) @ corners
+    found = keys.selectable(np.concatenate([corners, inside]))
+    np.testing.assert_array_equal(found, np.arange(2 * size + 8) < 2 * size)
+
+
+def test_the_query_that_is_found_lets_its_key_win():
+    points = np.random.default_rng(9).standard_normal((30, 4))
+    won = 0
+    for i, can in enumerate(keys.selectable(points)):
+        query = keys.nearest_to_zero(points[i] - np.delete(points, i, axis=0))
+        won += can
+        assert (np.argmax(points @ query) == i) == can
+    assert 5 < won < 30
+
+
 def test_hull_of_collinear_equal_and_few_points():
     line = np.array([[0.0, 0], [1, 1], [2, 2], [3, 3]])
     assert set(keys.convex_hull(line)) == {0, 3}
     assert list(keys.convex_hull(np.zeros((3, 2)))) in ([0], [1], [2])
-    assert not keys.selectable_in_plane(np.ones((3, 2))).any()
-    assert keys.selectable_in_plane(np.array([[1.0, 2.0]])).all()
+    assert not keys.selectable(np.ones((3, 2))).any()
     square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0], [0, 0]])
-    assert list(keys.selectable_in_plane(square)) == [0, 1, 1, 1, 0, 0]
+    assert list(keys.selectable(square)) == [0, 1, 1, 1, 0, 0]
     corners = square[keys.convex_hull(square)]
     a, b = corners, np.roll(corners, -1, axis=0)
     assert (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2 == 1  # counter-clockwise
 
 
-def test_normalized_keys_are_all_selectable_and_raw_ones_are_not():
-    fractions = []
-    for seed in range(30, 40):
-        found = keys.select_keys(10, rng=seed)
-        assert found.rms_selectable.all() and found.layer_selectable.all()
-        assert keys.selectable_in_plane(found.rms).all()
-        np.testing.assert_allclose(np.linalg.norm(found.layer, axis=1), np.sqrt(3))
-        fractions.append(1 - found.raw_selectable.mean())
-    assert 0.3 < np.mean(fractions) < 0.6
-
-
-def test_every_key_wins_with_itself_as_query_in_many_dimensions():
-    rng = np.random.default_rng(8)
-    raw = rng.standard_normal((200, 8))
-    assert (keys.own_query_margin(raw) < 0).any()
-    normalized = geometry.projection_steps(raw, eps=0.0).scaled
-    assert (keys.own_query_margin(normalized) > 0).all()
-
-
-def test_a_head_of_two_dimensions_loses_the_guarantee():
-    shares = []
-    for seed in range(40, 45):
-        projected, selectable = keys.select_projected_keys(30, rng=seed)
-        assert set(np.flatnonzero(selectable)) >= winners_of_a_sweep(projected)
-        shares.append(selectable.mean())
-    assert np.mean(shares) < 0.5
+def test_keys_of_a_head_are_on_a_sphere_only_if_normed_there():
+    for norm in keys.NORMS:
+        lengths = np.linalg.norm(keys.head_keys(norm, 20, 3, rng=1), axis=1)
+        on_sphere = np.allclose(lengths, np.sqrt(3))
+        assert on_sphere == (norm == "RMS, in the head")
 
 
 # --- bad input -------------------------------------------------------------
@@ -434,8 +400,6 @@ def test_a_head_of_two_dimensions_loses_the_guarantee():
             "zero vector",
         ),
         (lambda: keys.convex_hull(np.ones((4, 3))), ValueError, r"\(K, 2\)"),
-        (lambda: keys.own_query_margin(np.ones((1, 3))), ValueError, "2 keys"),
-        (lambda: keys.select_projected_keys(2), ValueError, "n_keys"),
         (
             lambda: bn_folding.conv2d(np.ones((1, 2, 3, 3)), np.ones((1, 3, 2, 2))),
             ValueError,
@@ -460,7 +424,7 @@ def test_a_head_of_two_dimensions_loses_the_guarantee():
             ValueError,
             "running_var",
         ),
-        (lambda: residual_stream.fold_stream("mid"), ValueError, "position"),
+        (lambda: residual_stream.fold_blocks([], "mid"), ValueError, "position"),
         (lambda: residual_stream.random_blocks(0, 4), ValueError, "depth"),
     ],
 )

@@ -13,10 +13,8 @@ from normlib.depth import (
     joint_update,
     mean_field,
     propagation,
-    residual_gradients,
     trainability,
 )
-from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.sphere.jacobians import jacobian_products
@@ -469,62 +467,6 @@ def test_rows_come_one_by_one():
     ]
 
 
-# --- j: pre-norm and post-norm ---------------------------------------------
-
-
-@pytest.mark.slow
-def test_pre_norm_gradients_fall_with_depth_and_post_norm_gradients_do_not():
-    found = residual_gradients.last_block_gradients((2, 8, 32), rng=SEEDS[0])
-    pre, post = found.pre.mean(axis=0), found.post.mean(axis=0)
-    assert pre[-1] < 0.5 * pre[0] and (np.diff(pre) < 0).all()
-    assert post[-1] > 0.8 * post[0]
-    scaled = found.scaled_pre.mean(axis=0)
-    assert scaled.max() / scaled.min() < 1.3
-
-
-@pytest.mark.parametrize("norm", ["layer", "rms", None])
-@pytest.mark.parametrize("position", ["pre", "post"])
-def test_residual_stream_grows_as_predicted(position, norm):
-    found = residual_gradients.residual_profile(
-        12, position, norm=norm, networks=5, rng=SEEDS[1]
-    )
-    assert found.gradient.shape == found.stream.shape == (5, 12)
-    allowed = 0.05 if norm else 0.3  # without a norm errors multiply
-    np.testing.assert_allclose(
-        found.stream.mean(0)[-1], found.predicted_stream[-1], rtol=allowed
-    )
-
-
-def test_first_block_of_a_pre_norm_stack_is_not_starved():
-    first = {
-        L: residual_gradients.residual_profile(L, rng=SEEDS[2]).gradient[:, 0].mean()
-        for L in (4, 16)
-    }
-    assert abs(first[16] / first[4] - 1) < 0.3
-
-
-@pytest.mark.parametrize("position", ["pre", "post"])
-def test_residual_gradient_is_that_of_the_writing_weight(position):
-    found = residual_gradients.residual_profile(
-        2, position, width=5, tokens=4, networks=1, rng=8
-    )
-    rng = np.random.default_rng(8)
-    net = residual_gradients._stack(2, position, "layer", 5, rng)
-    x, labels = rng.standard_normal((4, 5)), rng.integers(64, size=4)
-    for block, gradient in zip(net.layers[:2], found.gradient[0], strict=True):
-        maps = [part for part in block.children if "weight" in part.params]
-        weight = maps[-1].params["weight"]  # the map after the activation
-        numeric = np.empty_like(weight)
-        for index in np.ndindex(weight.shape):
-            kept, losses = weight[index], []
-            for sign in (1, -1):
-                weight[index] = kept + sign * 1e-6
-                losses.append(softmax_cross_entropy(net.forward(x), labels)[0])
-            weight[index] = kept
-            numeric[index] = (losses[0] - losses[1]) / 2e-6
-        assert np.isclose(gradient, np.linalg.norm(numeric), rtol=1e-5)
-
-
 # --- n: recurrent networks -------------------------------------------------
 
 
@@ -735,12 +677,6 @@ def test_batch_norm_before_the_last_weight_hides_the_lower_ones():
             ValueError,
             "activation",
         ),
-        (
-            lambda: residual_gradients.residual_profile(3, "mid"),
-            ValueError,
-            "position",
-        ),
-        (lambda: residual_gradients.residual_profile(0), ValueError, "depth"),
         (lambda: recurrent_scale.recurrent_profile(0), ValueError, "steps"),
         (lambda: recurrent_scale.recurrent_profile(norm="x"), ValueError, "norm"),
         (lambda: joint_update.chain_update([1.0, np.nan]), ValueError, "NaN"),

@@ -24,17 +24,11 @@ WAITING = {
     "normlib.norms._row_norms": "11",
     "normlib.norms.weight_norm": "11",
     "normlib.norms.weight_norm_backward": "11",
+    "normlib.sphere.geometry.Concentration": "13",
+    "normlib.sphere.geometry.concentration": "13",
+    "normlib.sphere.geometry.RmsParts": "13",
+    "normlib.sphere.geometry.rms_norm_parts": "13",
     "normlib.sphere.jacobians": "11",
-    "normlib.depth.residual_gradients": "12",
-    "normlib.nets.layers.Residual": "12",
-    "normlib.nets.losses.softmax": "12",
-    "normlib.nets.transformer": "12",
-    "normlib.norms.layer_norm_backward": "12",
-    "normlib.norms.rms_norm_backward": "12",
-    "normlib.sphere.folding.centre_reading_weights": "12",
-    "normlib.sphere.geometry": "12",
-    "normlib.sphere.keys": "12",
-    "normlib.sphere.residual_stream": "12",
 }
 # What waits for a notebook that is being written anew. To be empty soon.
 NOT_YET = {

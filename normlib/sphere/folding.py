@@ -57,40 +57,6 @@ def fold_layer_norm(weight, bias=None, gamma=None, beta=None):
     ) + beta @ weight
 
 
-def centre_reading_weights(weight):
-    """Subtract from each unit's incoming weights their mean.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n_in, n_out)
-        Weight that reads a vector whose entries sum to 0, such as the output of
-        layer norm with gamma and beta already folded in.
-
-    Returns
-    -------
-    ndarray of shape (n_in, n_out)
-        Each column sums to 0; the output for such a vector is the same.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``weight`` is not a finite float matrix.
-
-    References
-    ----------
-    Nanda, Bloom 2022, TransformerLens, further_comments.md.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> centre_reading_weights(np.array([[1.0], [3.0]]))
-    array([[-1.],
-           [ 1.]])
-    """
-    weight = float_array("weight", weight, ndim=2)
-    return weight - weight.mean(axis=0, keepdims=True)
-
-
 def centre_writing_weights(weight, bias=None):
     """Make what a linear map writes sum to 0 over its output features.
 

@@ -1,32 +1,133 @@
 """Which attention keys can win: those that stick out, and on a sphere all do."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from normlib._arguments import float_array, generator, integer
-from normlib.sphere.geometry import project_on_sphere, projection_steps
+from normlib._arguments import choice, float_array, generator
+from normlib.norms import layer_norm, rms_norm
+
+NORMS = ("none", "layer, in the stream", "RMS, in the head")
 
 
-class KeySelection(NamedTuple):
-    """Random keys before and after normalization, and which can be selected.
+def head_keys(norm, n_keys, size, *, width=32, rng=0):
+    """Draw vectors of the stream, and make the keys of one head from them.
 
-    Attributes
+    Parameters
     ----------
-    raw, rms : ndarray of shape (K, 2)
-        Gaussian keys in the plane, and the same keys scaled to a circle.
-    layer : ndarray of shape (K, 3)
-        Other Gaussian keys after layer norm: a circle in space.
-    raw_selectable, rms_selectable, layer_selectable : ndarray of bool, shape (K,)
-        Whether some query gives that key the highest score of all.
-    """
+    norm : {"none", "layer, in the stream", "RMS, in the head"}
+        No norm; layer norm before the map to the head, as in every transformer
+        with layer norm; RMS norm after that map, too, as with normalized keys.
+    n_keys : int
+        Number of keys.
+    size : int
+        Features of the head, at most `width`.
+    width : int
+        Features of the stream; default 32.
+    rng : int or numpy.random.Generator
+        Source of the stream, N(0, 1), and of the map, N(0, 1 / width).
 
-    raw: np.ndarray
-    rms: np.ndarray
-    layer: np.ndarray
-    raw_selectable: np.ndarray
-    rms_selectable: np.ndarray
-    layer_selectable: np.ndarray
+    Returns
+    -------
+    ndarray of shape (n_keys, size)
+    """
+    choice("norm", norm, NORMS)
+    rng = generator(rng)
+    x = rng.standard_normal((n_keys, width))
+    weight = rng.standard_normal((width, width))[:, :size] / np.sqrt(width)
+    if norm != "none":
+        x = layer_norm(x, eps=0)[0]
+    keys = x @ weight
+    return rms_norm(keys, eps=0)[0] if norm == "RMS, in the head" else keys
+
+
+def selectable(keys, tolerance=1e-9):
+    """Say for each key whether some query gives it the highest score of all.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (K, n)
+        One key per row; the score of a query q is ``keys @ q``.
+    tolerance : float
+        Shortest margin that counts, in units of the largest key.
+
+    Returns
+    -------
+    ndarray of bool, shape (K,)
+        False for a key that is a mean of the others, with weights that are not
+        negative, or equal to another.
+
+    Notes
+    -----
+    A query for which key i wins has ``q . (k_i - k_j) > 0`` for all j. There is
+    one unless the hull of these differences holds 0 (Gordan's theorem). The
+    point of that hull next to 0 is found by non-negative least squares, and is
+    that query.
+
+    References
+    ----------
+    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
+
+    Examples
+    --------
+    >>> selectable(np.array([[0.0, 0], [2, 0], [1, 0.5], [1, 2]]))
+    array([ True,  True, False,  True])
+    """
+    keys = float_array("keys", keys, ndim=2)
+    keys = keys / max(np.abs(keys).max(), 1e-300)
+    found = []
+    for i, key in enumerate(keys):
+        differences = key - np.delete(keys, i, axis=0)
+        query = nearest_to_zero(differences)
+        found.append((differences @ query).min() > tolerance * np.linalg.norm(query))
+    return np.array(found)
+
+
+def nearest_to_zero(points):
+    """Return the direction of the point of the hull of `points` next to 0.
+
+    Parameters
+    ----------
+    points : ndarray of shape (m, n)
+        The corners.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        0, but for rounding, if the hull holds 0.
+
+    Notes
+    -----
+    Least squares for weights w >= 0 with ``points.T @ w = 0`` and ``sum(w) = 1``,
+    by the active set: take in the corner that lowers the error most, solve, and
+    let go of corners whose weight would become negative.
+
+    References
+    ----------
+    Lawson, Hanson 1974, Solving Least Squares Problems, algorithm 23.10.
+    """
+    a = np.vstack([points.T, np.ones(len(points))])
+    b = np.zeros(len(a))
+    b[-1] = 1
+    w = np.zeros(len(points))
+    held = np.zeros(len(points), bool)
+    for _ in range(3 * len(points)):
+        gain = a.T @ (b - a @ w)
+        gain[held] = -np.inf
+        best = gain.argmax()
+        if gain[best] <= 1e-10:
+            break
+        held[best] = True
+        while True:
+            new = np.zeros_like(w)
+            new[held] = np.linalg.lstsq(a[:, held], b, rcond=None)[0]
+            negative = held & (new <= 0)
+            if not negative.any():
+                w = new
+                break
+            share = (w[negative] / (w[negative] - new[negative])).min()
+            w = w + share * (new - w)
+            held &= w > 1e-12
+            w[~held] = 0
+    return points.T @ w
 
 
 def convex_hull(points):
@@ -70,188 +171,6 @@ def convex_hull(points):
     return np.array(corners or lower)  # one point alone is its own hull
 
 
-def selectable_in_plane(keys):
-    """Say which keys in the plane some query can give the highest score.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (K, 2)
-        One key per row; the score of a query q is ``keys @ q``.
-
-    Returns
-    -------
-    ndarray of bool, shape (K,)
-        False for a key inside the hull of the others, or equal to another.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``keys`` is not a finite float array of shape (K, 2).
-
-    Notes
-    -----
-    A key can win strictly exactly if it is a corner of the convex hull.
-
-    References
-    ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
-
-    Examples
-    --------
-    >>> selectable_in_plane(np.array([[0.0, 0], [2, 0], [1, 0.5], [1, 2]]))
-    array([ True,  True, False,  True])
-    """
-    keys = _plane(keys)
-    selectable = np.zeros(len(keys), dtype=bool)
-    selectable[convex_hull(keys)] = True
-    _, inverse, counts = np.unique(
-        keys, axis=0, return_inverse=True, return_counts=True
-    )
-    return selectable & (counts[inverse.reshape(-1)] == 1)
-
-
-def own_query_margin(keys):
-    """Let each key be its own query, and return by how much it wins.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (K, n)
-        At least two keys.
-
-    Returns
-    -------
-    ndarray of shape (K,)
-        ``k_i . k_i`` less the best of the other scores ``k_i . k_j``; above 0
-        means that key i is selected by the query ``q = k_i``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``keys`` is not a finite float array of two or more rows.
-
-    Notes
-    -----
-    On a sphere ``k_i . k_j <= |k_i| |k_j| = k_i . k_i`` by Cauchy-Schwarz, with
-    equality only for ``k_j = k_i``: every key of a normalized set can win. A
-    margin below 0 proves nothing for keys of different lengths: another query
-    may still select them. Projecting keys to fewer dimensions after the norm
-    loses the guarantee.
-
-    References
-    ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
-
-    Examples
-    --------
-    >>> own_query_margin(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.5]]))
-    array([-2.  ,  3.  ,  6.25])
-    """
-    keys = float_array("keys", keys, ndim=2)
-    if len(keys) < 2:
-        raise ValueError(f"keys must hold at least 2 keys, got shape {keys.shape}")
-    scores = keys @ keys.T
-    own = scores.diagonal().copy()
-    np.fill_diagonal(scores, -np.inf)
-    return own - scores.max(axis=1)
-
-
-def select_keys(n_keys=10, *, rng=0):
-    """Draw Gaussian keys, normalize them, and say which can be selected.
-
-    Parameters
-    ----------
-    n_keys : int
-        Number of keys, at least 3; default 10.
-    rng : int or numpy.random.Generator
-        Seed or generator; default 0.
-
-    Returns
-    -------
-    KeySelection
-        Keys and verdicts: raw keys by the convex hull, normalized keys by the
-        query that proves it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n_keys`` is below 3.
-
-    Notes
-    -----
-    Layer norm is shown in three dimensions: in two it has only the outputs
-    (1, -1) and (-1, 1).
-
-    References
-    ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
-
-    Examples
-    --------
-    >>> keys = select_keys(10, rng=0)
-    >>> int(keys.raw_selectable.sum()), int(keys.rms_selectable.sum())
-    (5, 10)
-    """
-    n_keys, rng = integer("n_keys", n_keys, minimum=3), generator(rng)
-    raw = rng.standard_normal((n_keys, 2))
-    rms = project_on_sphere(raw)
-    layer = projection_steps(rng.standard_normal((n_keys, 3)), eps=0.0).scaled
-    return KeySelection(
-        raw,
-        rms,
-        layer,
-        selectable_in_plane(raw),
-        own_query_margin(rms) > 0,
-        own_query_margin(layer) > 0,
-    )
-
-
-def select_projected_keys(n_keys=30, *, width=16, rng=0):
-    """Project layer-normalized keys to a plane, and see the guarantee lost.
-
-    Parameters
-    ----------
-    n_keys : int
-        Number of keys, at least 3; default 30.
-    width : int
-        Features that layer norm sees, at least 3; default 16.
-    rng : int or numpy.random.Generator
-        Seed or generator; default 0.
-
-    Returns
-    -------
-    keys : ndarray of shape (n_keys, 2)
-        ``LN(x) W`` with a Gaussian W: the keys of a head of dimension 2.
-    selectable : ndarray of bool, shape (n_keys,)
-        Whether some query of dimension 2 gives that key the highest score.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is below 3.
-
-    Notes
-    -----
-    Attention heads have fewer dimensions than the stream they read, so their
-    keys are no longer on a sphere. The statement about unselectable keys is one
-    about scores ``q . LN(x)`` with a query of full width.
-
-    References
-    ----------
-    The limit of Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
-
-    Examples
-    --------
-    >>> keys, selectable = select_projected_keys(rng=0)
-    >>> bool(selectable.mean() < 0.5)
-    True
-    """
-    n_keys = integer("n_keys", n_keys, minimum=3)
-    width, rng = integer("width", width, minimum=3), generator(rng)
-    x = projection_steps(rng.standard_normal((n_keys, width)), eps=0.0).scaled
-    keys = x @ rng.standard_normal((width, 2)) / np.sqrt(width)
-    return keys, selectable_in_plane(keys)
-
-
 def _chain(points, order):
     """Return one side of the hull: the indices of ``order`` that turn left."""
     chain = []
@@ -272,6 +191,6 @@ def _plane(points):
     if points.shape[1] != 2:
         raise ValueError(
             f"points must lie in the plane, shape (K, 2), got {points.shape}; "
-            "for normalized keys in more dimensions use own_query_margin"
+            "selectable also takes more dimensions"
         )
     return points

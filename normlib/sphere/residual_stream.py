@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import choice, float_array, generator, integer, number
-from normlib.sphere.folding import centre_writing_weights, fold_layer_norm
+from normlib.sphere.folding import fold_layer_norm
 from normlib.sphere.geometry import projection_steps
 
 
@@ -178,114 +178,6 @@ def fold_blocks(blocks, position="pre", *, fold=fold_layer_norm):
     pairs = zip(blocks[1:], blocks[:-1], strict=True)
     folded = blocks[:1] + [_fold(block, before, fold) for block, before in pairs]
     return [_without_scale(block) for block in folded[:-1]] + folded[-1:]
-
-
-def fold_stream(position="pre", *, depth=3, width=16, spread=0.5, eps=1e-5, rng=0):
-    """Fold every gamma and beta into the map that reads next, and compare.
-
-    Parameters
-    ----------
-    position : {"pre", "post"}
-        Where the norms stand.
-    depth, width : int
-        Number of blocks, and of features; default 3 and 16.
-    spread : float
-        How far gamma and beta are from 1 and 0; default 0.5.
-    eps : float
-        Added to the variance inside the root; default 1e-5.
-    rng : int or numpy.random.Generator
-        Seed or generator; default 0.
-
-    Returns
-    -------
-    Comparison
-        Outputs before and after folding. The norm after the last post-norm
-        block has no next map and is left as it is.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type or value.
-
-    Notes
-    -----
-    A pre-norm output is read by one linear map alone, which can take gamma and
-    beta: exact. A post-norm output is read by the next block AND carried on by
-    the skip connection, where nothing can take them: not equal.
-
-    References
-    ----------
-    TransformerLens issue 509 (BERT); Nanda, Bloom 2022, further_comments.md.
-
-    Examples
-    --------
-    >>> fold_stream("pre").relative_error < 1e-12
-    True
-    >>> fold_stream("post").relative_error > 0.1
-    True
-    """
-    rng = generator(rng)
-    blocks = random_blocks(depth, width, spread=spread, rng=rng)
-    x = rng.standard_normal((8, width))
-    folded = fold_blocks(blocks, position)
-    return compare(
-        run_stream(x, blocks, position=position, eps=eps),
-        run_stream(x, folded, position=position, eps=eps),
-    )
-
-
-def centre_stream(*, depth=3, width=16, spread=0.5, eps=1e-5, rng=0):
-    """Centre all that writes to a pre-norm stream, and swap layer for RMS norm.
-
-    Parameters
-    ----------
-    depth, width : int
-        Number of blocks, and of features; default 3 and 16.
-    spread : float
-        How far gamma and beta are from 1 and 0; default 0.5.
-    eps : float
-        Added to the variance inside the root; default 1e-5.
-    rng : int or numpy.random.Generator
-        Seed or generator; default 0.
-
-    Returns
-    -------
-    Comparison
-        The stream with layer norm, and the centred stream with RMS norm.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type or value.
-
-    Notes
-    -----
-    Every vector written sums to 0, so the stream has mean 0, and a layer norm of
-    it subtracts nothing: it is RMS norm. Centring changes no output, because the
-    mean it removes is what layer norm would have removed.
-
-    References
-    ----------
-    Nanda, Bloom 2022, TransformerLens, further_comments.md; Gupta et al. 2024,
-    arXiv:2409.12951; Jiang et al. 2023, arXiv:2305.14858.
-
-    Examples
-    --------
-    >>> centre_stream().relative_error < 1e-12
-    True
-    """
-    rng = generator(rng)
-    blocks = random_blocks(depth, width, spread=spread, rng=rng)
-    embedding = rng.standard_normal((8, width))
-    centred_embedding, _ = centre_writing_weights(embedding)
-    centred = []
-    for block in blocks:
-        w_out, b_out = centre_writing_weights(block.w_out, block.b_out)
-        centred.append(block._replace(w_out=w_out, b_out=b_out))
-    return compare(
-        run_stream(embedding, blocks, norm="layer", eps=eps),
-        run_stream(centred_embedding, centred, norm="rms", eps=eps),
-    )
 
 
 def compare(before, after):

@@ -1,0 +1,1 @@
+"""Notebook 12: norms in a small transformer that reverses words."""
