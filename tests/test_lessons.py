@@ -96,6 +96,9 @@ def test_the_notebook_uses_all_of_its_lesson(lesson):
         ("judge", lesson.cards),
     ):
         used = re.findall(rf'lesson\.{verb}\("(\w+)"', said)
+        if verb == "judge":
+            topics = re.findall(r'lesson\.quiz\("([^"]+)"\)', said)
+            used += [key for key, card in keys.items() if card.topic in topics]
         assert sorted(used) == sorted(keys), verb
     assert said.count("lesson.report()") == 1
 
@@ -199,6 +202,26 @@ def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, 
     assert "batch_norm(x.T)" in words_of(offered.widget)
     assert "Correct: each row" in words_of(offered.widget)
     assert lesson.kept["exercise", "layer_norm"].answer == "solution shown"
+
+
+def test_a_deck_turns_and_keeps_answers(page):
+    lesson = LESSONS["13"].__class__("13", {}, {}, {}, LESSONS["13"].cards)
+    topic = next(iter(lesson.cards.values())).topic
+    lesson.quiz(topic)
+    deck = lesson.open[topic]
+    first = deck.choice
+    assert first.text in page.text()
+    first.commit("True")
+    deck.next.click()
+    assert deck.choice.text != first.text
+    deck.back.click()
+    assert deck.choice is first
+    assert deck.choice.choice == "True"
+    assert deck.back.disabled
+    lesson.quiz()
+    assert f"of {len(lesson.cards)}" in lesson.open["all"].count.value
+    with pytest.raises(ValueError, match="no card has the topic 'x'; there are"):
+        lesson.quiz("x")
 
 
 def test_an_unknown_key_is_refused_with_those_that_there_are():

@@ -8,16 +8,18 @@ reader has committed.
 import hashlib
 import html
 import inspect
+import random
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from IPython.display import display
 
 from normlib.lessons.checks import same, verdict
 from normlib.live import page
-from normlib.live.asking import LOOK, Choice, Help, Notices, rich, static_notices
+from normlib.live.asking import LOOK, Choice, Deck, Help, Notices, rich, static_notices
 from normlib.live.style import lecture_mode
 
 
@@ -103,11 +105,17 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Card:
-    """A claim that someone made; `test` computes whether it holds."""
+    """A claim that someone made; `test` computes whether it holds.
+
+    In a deck, `topic` says which cards lie together, and `back` names the notebook to
+    go back to after a wrong answer.
+    """
 
     claim: str
     test: Callable
     why: str
+    topic: str = ""
+    back: str = ""
 
 
 @dataclass
@@ -117,6 +125,7 @@ class Kept:
     text: str
     answer: str = ""
     right: bool | None = None
+    back: str = ""
 
 
 class Lesson:
@@ -140,7 +149,7 @@ class Lesson:
         for key in exercises:
             self.kept["exercise", key] = Kept(key.replace("_", " "))
         for key, card in cards.items():
-            self.kept["card", key] = Kept(card.claim)
+            self.kept["card", key] = Kept(card.claim, back=card.back)
         self.open = {}  # what the page shows now: choices, figures, help, by key
         self._last_question = None
         self._waiting = {}
@@ -160,21 +169,28 @@ class Lesson:
 
         self._last_question = key
         self._waiting[key] = []
-        self._choose("prediction", key, question.text, question.options, reply)
+        choice = self._choice("prediction", key, question.text, question.options, reply)
+        words = f"{question.text} [{' / '.join(choice.options)}]"
+        page.show(choice.widget, choice.static(), words)
 
     def judge(self, key):
         """Show a claim to call true or false; code decides."""
-        card = _find(self.cards, key, "card")
+        choice = self._card(key)
+        page.show(choice.widget, choice.static(), f"{choice.text} [True / False]")
 
-        def reply(choice):
-            holds = card.test()
-            if not isinstance(holds, bool | np.bool_):
-                raise TypeError(f"test must return True or False, got {holds!r}")
-            right = str(bool(holds))
-            word = "Right" if choice == right else "No"
-            return right, f"**{word}: computed just now, it is {right}.** {card.why}"
-
-        self._choose("card", key, card.claim, ["True", "False"], reply)
+    def quiz(self, topic=None):
+        """Show the cards of a topic one after the other, or all in a random order."""
+        keys = [k for k, card in self.cards.items() if topic in (None, card.topic)]
+        if not keys:
+            topics = {card.topic: None for card in self.cards.values()}
+            raise ValueError(f"no card has the topic {topic!r}; there are {[*topics]}")
+        drawn = keys if topic else random.sample(keys, len(keys))
+        deck = self.open[topic or "all"] = Deck([partial(self._card, k) for k in drawn])
+        claims = [self.cards[key].claim for key in keys] if topic else []
+        words = f"{len(keys)} claims" + (
+            f" on {topic}" if topic else ", drawn at random"
+        )
+        page.show(deck.widget, deck.static(words, claims), words)
 
     def figure(self, key, *functions):
         """Show a live figure, with what to notice under it.
@@ -284,7 +300,22 @@ class Lesson:
 
     # ---- behind them ------------------------------------------------------
 
-    def _choose(self, kind, key, text, options, reply):
+    def _card(self, key):
+        card = _find(self.cards, key, "card")
+
+        def reply(choice):
+            holds = card.test()
+            if not isinstance(holds, bool | np.bool_):
+                raise TypeError(f"test must return True or False, got {holds!r}")
+            right = str(bool(holds))
+            word = "Right" if choice == right else "No"
+            back = f" See notebook {card.back}." if card.back else ""
+            words = f"**{word}: computed just now, it is {right}.** {card.why}{back}"
+            return right, words
+
+        return self._choice("card", key, card.claim, ["True", "False"], reply)
+
+    def _choice(self, kind, key, text, options, reply):
         kept = self.kept[kind, key]
 
         def commit(choice, right):
@@ -294,10 +325,8 @@ class Lesson:
                 notices.uncover()
             self._update_report()
 
-        choice = Choice(text, options, reply, commit)
-        words = f"{text} [{' / '.join(choice.options)}]"
-        self.open[key] = choice
-        page.show(choice.widget, choice.static(), words)
+        self.open[key] = Choice(text, options, reply, commit)
+        return self.open[key]
 
     def _update_report(self):
         if self._report is not None:
@@ -319,6 +348,8 @@ class Lesson:
             rows.append(f'<tr><th colspan="3">{html.escape(lines[-1])}</th></tr>')
             for kept in mine:
                 mark = "" if not kept.answer else "right" if kept.right else "not right"
+                if mark == "not right" and kept.back:
+                    mark += f": see {kept.back}"
                 cells = kept.text, kept.answer or "open", mark
                 rows.append(
                     f"<tr>{''.join(f'<td>{rich(cell)}</td>' for cell in cells)}</tr>"

@@ -102,6 +102,49 @@ class Choice:
         return f"<p><b>{rich(self.text)}</b></p><ul>{options}</ul>{RUN}"
 
 
+class Deck:
+    """Cards one after the other: commit to one, then turn to the next.
+
+    Parameters
+    ----------
+    cards : sequence of callable
+        Each makes the `Choice` of one card, once it is its turn.
+    """
+
+    def __init__(self, cards):
+        self._cards, self._at = list(cards), 0
+        self.choice = None
+        self.count = says("")
+        self.next = button("Next card")
+        self.next.on_click(lambda _: self.turn(1))
+        self.back = button("Back")
+        self.back.on_click(lambda _: self.turn(-1))
+        row = widgets.HBox([self.back, self.next, self.count])
+        self._made = {}
+        self._shown = widgets.VBox([])
+        self.widget = widgets.VBox([self._shown, row])
+        self.widget.add_class("normlib-deck")
+        self.turn(0)
+
+    def turn(self, steps):
+        """Go `steps` cards on; a card that was answered keeps its answer."""
+        self._at = min(max(self._at + steps, 0), len(self._cards) - 1)
+        if self._at not in self._made:
+            self._made[self._at] = self._cards[self._at]()
+        self.choice = self._made[self._at]
+        self._shown.children = [self.choice.widget]
+        self.back.disabled = self._at == 0
+        self.next.disabled = self._at == len(self._cards) - 1
+        self.count.value = _paragraph(f"card {self._at + 1} of {len(self._cards)}")
+
+    @staticmethod
+    def static(words, claims):
+        """Return the cards as HTML, without their answers."""
+        items = "".join(f"<li>{rich(claim)}</li>" for claim in claims)
+        items = items and f"<ul>{items}</ul>"
+        return f"<p><b>{rich(words)}: true or false?</b></p>{items}{RUN}"
+
+
 class Help:
     """Buttons that uncover a hint, then another, then the solution and its output.
 
