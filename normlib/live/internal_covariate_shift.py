@@ -17,6 +17,7 @@ from normlib.nets.watching import gather
 NORMS = style.NORMS
 MARKS = {"none": "o", "batch": "s", "layer": "^"}
 SHAPES = {"none": "●", "batch": "■", "layer": "▲"}
+OPEN = {"none": "○", "batch": "□"}
 
 
 class FigureOne(LiveFigure):
@@ -243,18 +244,18 @@ class NoisyBatchNorm(LiveFigure):
 
     def draw(self, fig):
         """Draw the axes: the mean of one unit, its change, and the accuracy."""
-        left = fig.add_axes((0.06, 0.15, 0.27, 0.74))
+        left = fig.add_axes((0.06, 0.15, 0.25, 0.74))
         left.set(xlim=(0, self.steps), ylim=(-2.5, 2.5), xticks=[0, 50, 100])
         left.set_xlabel("step")
-        left.set_title("mean input of one unit")
-        middle = fig.add_axes((0.40, 0.15, 0.17, 0.74))
+        left.set_title("mean of one unit")
+        middle = fig.add_axes((0.38, 0.15, 0.16, 0.74))
         middle.set(xlim=(-0.3, 2.3), yscale="log", ylim=(0.002, 20))
         middle.set_yticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
         middle.minorticks_off()
         middle.set_xticks(range(len(LAGS)), LAGS)
-        middle.set_xlabel("over so many steps")
+        middle.set_xlabel("over k steps")
         middle.set_title("change")
-        right = fig.add_axes((0.64, 0.15, 0.19, 0.74))
+        right = fig.add_axes((0.61, 0.15, 0.18, 0.74))
         right.set(xlim=(0, self.steps + 2), ylim=(0, 1.03), xticks=[0, 50, 100])
         right.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
         right.set_xlabel("step")
@@ -270,9 +271,9 @@ class NoisyBatchNorm(LiveFigure):
                 (self.change[name],) = middle.plot([], [], dash, **mark)
             (self.accuracy[name],) = right.plot([], [], dash, **mark, markersize=5)
             at = 0.82 - 0.19 * k
-            label = f"{SHAPES[norm]} {norm}" if not noise else f"-- {name}"
-            fig.text(0.845, at, label, color=look["color"], weight="bold")
-            self.notes[name] = fig.text(0.845, at - 0.07, "")
+            label = f"{(OPEN if noise else SHAPES)[norm]} {name}"
+            fig.text(0.805, at, label, color=look["color"], weight="bold")
+            self.notes[name] = fig.text(0.805, at - 0.07, "")
         order = "batch, noise", "none", "batch"
         groups = self.change, self.accuracy, self.notes
         return [self.means[name] for name in order] + [
