@@ -146,42 +146,6 @@ def update_running(
     )
 
 
-def update_cumulative(running_mean, running_var, mean, var, count, step):
-    """Average the statistics of all batches so far with equal weights.
-
-    What PyTorch does for ``momentum=None``.
-
-    Parameters
-    ----------
-    running_mean, running_var, mean, var, count
-        As in `update_running`.
-    step : int
-        Number of this batch, from 1.
-
-    Returns
-    -------
-    running_mean, running_var : ndarray of shape (D,)
-        ``old + (batch - old) / step``; the variance with 1/(N-1), as PyTorch.
-
-    Raises
-    ------
-    ValueError
-        As `update_running`, or if step is below 1.
-
-    Examples
-    --------
-    >>> start = np.zeros(1), np.ones(1)
-    >>> first = update_cumulative(*start, np.array([4.0]), np.array([1.0]), 2, step=1)
-    >>> update_cumulative(*first, np.array([8.0]), np.array([2.0]), 2, step=2)
-    (array([6.]), array([3.]))
-    """
-    if step < 1:
-        raise ValueError(f"step must be 1 or more (the first batch is 1), got {step}")
-    return update_running(
-        running_mean, running_var, mean, var, count, momentum=1 / step
-    )
-
-
 def unbiased_variance(var, count):
     """Turn a variance with 1/N into that with 1/(N-1).
 
@@ -287,90 +251,6 @@ def half_life(momentum=None, convention="pytorch"):
     return 0.0 if weight == 1 else float(np.log(0.5) / np.log1p(-weight))
 
 
-def pooled_statistics(means, variances, counts):
-    """Give the exact mean and variance of all batches together.
-
-    Parameters
-    ----------
-    means, variances : ndarray of shape (batches, D)
-        Statistics of every batch, variances with 1/N.
-    counts : int or ndarray of shape (batches,)
-        N of every batch.
-
-    Returns
-    -------
-    mean, var : ndarray of shape (D,)
-        Those of the batches stacked into one, var with 1/N.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, there is no batch, a count is below 1 or a variance
-        negative.
-
-    Notes
-    -----
-    The law of total variance: the mean of the variances plus the variance of the
-    means. `algorithm_2_statistics` leaves the second term to the factor m/(m-1).
-
-    References
-    ----------
-    Wu and Johnson, 2021, arXiv:2105.07576, section 3 ("PreciseBN").
-
-    Examples
-    --------
-    >>> pooled_statistics([[0.0], [2.0]], [[1.0], [1.0]], counts=10)
-    (array([1.]), array([2.]))
-    """
-    means, variances = _check_batches(means, variances)
-    weights = np.asarray(counts, dtype=float)
-    if weights.shape not in ((), means.shape[:1]):
-        raise ValueError(
-            f"counts must be one number or one count per batch, shape "
-            f"{means.shape[:1]}, got {weights.shape}"
-        )
-    weights = np.broadcast_to(weights, means.shape[:1])
-    if not (weights >= 1).all():
-        raise ValueError(f"counts must be 1 or more, got {counts}")
-    weights = weights / weights.sum()
-    # Relative to the first batch, so that a constant keeps its exact value.
-    mean = means[0] + weights @ (means - means[0])
-    return mean, weights @ variances + weights @ (means - mean) ** 2
-
-
-def algorithm_2_statistics(means, variances, count):
-    """Average the statistics of batches of equal size, as Ioffe & Szegedy write.
-
-    Parameters
-    ----------
-    means, variances : ndarray of shape (batches, D)
-        Statistics of every batch, variances with 1/N.
-    count : int
-        Size m of every batch, 2 or more.
-
-    Returns
-    -------
-    mean, var : ndarray of shape (D,)
-        ``E[mean]`` and ``m/(m-1) * E[var]``: unbiased for independent samples.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, there is no batch, a variance is negative or count < 2.
-
-    References
-    ----------
-    Ioffe and Szegedy, 2015, arXiv:1502.03167, Algorithm 2, steps 8-10.
-
-    Examples
-    --------
-    >>> algorithm_2_statistics([[0.0], [2.0]], [[1.0], [1.0]], count=2)
-    (array([1.]), array([2.]))
-    """
-    means, variances = _check_batches(means, variances)
-    return means.mean(axis=0), unbiased_variance(variances.mean(axis=0), count)
-
-
 def _convention(name):
     if name not in CONVENTIONS:
         raise ValueError(
@@ -399,13 +279,3 @@ def _check_pair(mean, var, prefix=""):
             f"here, not standard deviations"
         )
     return mean, var
-
-
-def _check_batches(means, variances):
-    means, variances = _check_pair(means, variances)
-    if means.ndim < 1 or means.shape[0] == 0:
-        raise ValueError(
-            f"means must have shape (batches, D) with at least one batch, "
-            f"got {means.shape}"
-        )
-    return means, variances

@@ -35,10 +35,7 @@ NOT_YET = {
     "normlib.batch.least_squares": "01",
     "normlib.axes": "02",
     "normlib.lessons.which_numbers_share_a_mean": "02",
-    "normlib.batch.batch_noise": "04",
-    "normlib.batch.running_lag": "04",
     "normlib.nets.norm_layers.BatchNorm.use_running_statistics": "04",
-    "normlib.running": "04",
     "normlib.depth.joint_update": "07",
 }
 # Read by the tests of every lesson; and a method that matplotlib calls.

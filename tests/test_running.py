@@ -3,18 +3,13 @@
 import numpy as np
 import pytest
 import torch_reference as reference
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from normlib.norms import batch_norm
 from normlib.running import (
     CONVENTIONS,
-    algorithm_2_statistics,
     bias_corrected,
     half_life,
-    pooled_statistics,
     unbiased_variance,
-    update_cumulative,
     update_running,
     weight_of_new,
 )
@@ -57,19 +52,12 @@ def test_stored_values_of_pytorch(stored):
     assert_close(run(stored["running/batches"], pytorch), expected)
 
 
-def test_stored_cumulative_average_of_pytorch(stored):
-    expected = [stored[f"running/None/{name}"] for name in ("mean", "var")]
-    assert_close(run(stored["running/batches"], update_cumulative), expected)
-
-
-@pytest.mark.parametrize("momentum", [0.1, 0.37, None])
+@pytest.mark.parametrize("momentum", [0.1, 0.37])
 def test_live_values_of_pytorch(momentum, rng):
     pytest.importorskip("torch")
     batches = rng.normal(size=(4, 6, 3)) * 2 + 5
 
     def update(mean, var, batch_mean, batch_var, count, step):
-        if momentum is None:
-            return update_cumulative(mean, var, batch_mean, batch_var, count, step)
         return update_running(
             mean, var, batch_mean, batch_var, count, momentum=momentum
         )
@@ -160,45 +148,6 @@ def test_half_life_is_the_time_to_forget_half():
     assert 0.99**steps == pytest.approx(0.5)
 
 
-def test_the_cumulative_average_weights_all_batches_alike(rng):
-    batches = rng.normal(size=(6, 9, 2)) + 3
-    mean, var = run(batches, update_cumulative)
-    np.testing.assert_allclose(mean, batches.mean(axis=(0, 1)), rtol=1e-12)
-    np.testing.assert_allclose(
-        var, batches.var(axis=1, ddof=1).mean(axis=0), rtol=1e-12
-    )
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(
-    st.lists(st.integers(1, 9), min_size=1, max_size=5),
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([0.0, 1e6]),
-)
-def test_pooled_statistics_are_those_of_all_batches_in_one(counts, seed, offset):
-    rng = np.random.default_rng(seed)
-    batches = [rng.normal(size=(n, 3)) * rng.uniform(1, 9) + offset for n in counts]
-    means = [batch.mean(axis=0) for batch in batches]
-    variances = [batch.var(axis=0) for batch in batches]
-    together = np.concatenate(batches)
-    mean, var = pooled_statistics(means, variances, counts)
-    np.testing.assert_allclose(mean, together.mean(axis=0), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(var, together.var(axis=0), rtol=1e-7, atol=1e-9)
-
-
-def test_algorithm_2_is_unbiased_and_the_mean_of_variances_is_not(rng):
-    """Over batches of 4, E[var] with 1/N is 3/4 of the variance."""
-    batches = 2 * rng.normal(size=(20000, 4, 1))
-    means, variances = batches.mean(axis=1), batches.var(axis=1)
-    mean, var = algorithm_2_statistics(means, variances, 4)
-    assert mean[0] == pytest.approx(0, abs=0.03)
-    assert var[0] == pytest.approx(4, rel=0.02)
-    assert variances.mean() == pytest.approx(3, rel=0.02)
-    pooled_mean, pooled_var = pooled_statistics(means, variances, 4)
-    np.testing.assert_allclose(pooled_mean, mean)
-    assert pooled_var[0] == pytest.approx(batches.var(), rel=1e-12)
-
-
 def test_variances_are_averaged_not_deviations():
     _, var = update_running(
         np.zeros(1),
@@ -246,16 +195,10 @@ ONE = np.ones(1)
             lambda: update_running(ONE, ONE, np.ones(2), np.ones(2), 8),
             r"mean must have the shape of running_mean \(1,\), got \(2,\)",
         ),
-        (lambda: update_cumulative(ONE, ONE, ONE, ONE, 8, 0), "step must be 1 or more"),
         (lambda: unbiased_variance(ONE, 1), "count must be 2 or more"),
         (lambda: bias_corrected(ONE, 0, 0), "steps must be 1 or more"),
         (lambda: bias_corrected(ONE, 0, 3, momentum=0), "gives new values no weight"),
         (lambda: half_life(2), "momentum must lie"),
-        (lambda: pooled_statistics(np.ones((0, 2)), np.ones((0, 2)), 4), "one batch"),
-        (lambda: pooled_statistics([[1.0]], [[1.0]], 0), "counts must be 1 or more"),
-        (lambda: pooled_statistics([[1.0]], [[1.0]], [4, 4]), "one count per batch"),
-        (lambda: pooled_statistics([[1.0]], [[-1.0]], 4), "0 or more"),
-        (lambda: algorithm_2_statistics([[1.0]], [[1.0]], 1), "count must be 2"),
     ],
 )
 def test_bad_arguments_give_one_clear_error(call, message):

@@ -4,20 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer, number
+from normlib._arguments import float_array, integer
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
 from normlib.nets.training import accuracy, fit
-from normlib.nets.watching import gather
-from normlib.running import update_running
+from normlib.running import bias_corrected
 
-__all__ = [
-    "LagRecord",
-    "RunningLag",
-    "precise_statistics",
-    "running_lag",
-    "running_lag_records",
-]
+__all__ = ["Lag", "precise_statistics", "running_lag"]
 
 
 def precise_statistics(net, x):
@@ -90,139 +83,71 @@ def _take_statistics(net, norm, x):
         )
 
 
-class LagRecord(NamedTuple):
-    """The test error at one step, by the statistics used.
+class Lag(NamedTuple):
+    """How far running statistics are from the precise ones of the same weights.
 
     Attributes
     ----------
     step : int
         Number of updates made.
-    running : ndarray of shape (M,)
-        Error with the running statistics of each momentum, 0 to 1.
-    precise : float
-        Error with the precise statistics of the training images.
-    reason : str
-        Empty, or why the run stopped early; the errors are then NaN.
+    variance : ndarray of shape (2,)
+        Running variance over precise variance, mean over all units: as stored, and
+        with the start taken out.
+    mean : ndarray of shape (2,)
+        Distance of the running from the precise mean in precise standard deviations,
+        root mean square over all units, likewise.
+    accuracy : ndarray of shape (3,)
+        Test accuracy by the stored, the corrected and the precise statistics.
     """
 
     step: int
-    running: np.ndarray
-    precise: float
-    reason: str = ""
+    variance: np.ndarray
+    mean: np.ndarray
+    accuracy: np.ndarray
 
 
-class RunningLag(NamedTuple):
-    """The records of `running_lag_records` as arrays.
-
-    Attributes
-    ----------
-    momenta : ndarray of shape (M,)
-        Weights of the new value.
-    steps : ndarray of int, of shape (S,)
-        When the error was measured.
-    running : ndarray of shape (S, M)
-        Test error with the running statistics of each momentum.
-    precise : ndarray of shape (S,)
-        Test error with precise statistics.
-    reason : str
-        Empty, or why the run stopped early; the last errors are then NaN.
-    """
-
-    momenta: np.ndarray
-    steps: np.ndarray
-    running: np.ndarray
-    precise: np.ndarray
-    reason: str = ""
-
-
-def running_lag(seed=0, *, momenta=(0.1, 0.01), **settings):
-    """Return the records of `running_lag_records` as arrays.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Of the split, the weights and the order of the batches.
-    momenta : sequence of float, default (0.1, 0.01)
-        Weights of the new value.
-    **settings
-        As for `running_lag_records`.
-
-    Returns
-    -------
-    RunningLag
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `running_lag_records`.
-
-    Examples
-    --------
-    >>> lag = running_lag(0, steps=10)
-    >>> lag.steps.tolist(), lag.running.shape
-    ([10], (1, 2))
-    """
-    records = list(running_lag_records(seed, momenta=momenta, **settings))
-    return RunningLag(np.array(momenta), *gather(records))
-
-
-def running_lag_records(
+def running_lag(
     seed=0,
     *,
-    momenta=(0.1, 0.01),
+    momentum=0.01,
     lr=0.3,
     batch_size=32,
-    hidden=(64, 64, 64, 64),
+    hidden=(64,) * 4,
     steps=60,
     every=10,
 ):
-    """Train one network and judge it by several running statistics at once.
+    """Train on digits, and compare running with precise statistics on the way.
 
     Parameters
     ----------
     seed : int, default 0
         Of the split, the weights and the order of the batches.
-    momenta : sequence of float, default (0.1, 0.01)
-        Weights of the new value, 0 to 1, as in PyTorch; 0.1 is a decay of 0.9.
-    lr : float, default 0.3
-        Learning rate.
-    batch_size : int, default 32
-        Images per step, at least 2.
-    hidden : sequence of int, default four layers of 64
-        Units per hidden layer (ReLU, He, batch norm).
+    momentum : float, default 0.01
+        Weight of the new value, 0 to 1.
+    lr, batch_size, hidden
+        Learning rate, images per step, units per hidden layer (ReLU, He, batch norm).
     steps, every : int, default 60 and 10
-        Number of updates, and how often the error is measured.
+        Number of updates, and how often both are compared.
 
     Yields
     ------
-    LagRecord
-        At every ``every``-th step. All statistics belong to the same weights,
-        so the differences are due to the statistics alone. If the run diverges
-        the last record says so.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is out of range.
-
-    Notes
-    -----
-    The running statistics start at mean 0 and variance 1, as in every library,
-    so a small momentum also has this start to forget.
+    Lag
 
     References
     ----------
     Y. Wu and J. Johnson (2021), arXiv:2105.07576, section 3.1 and figure 1.
+
+    Examples
+    --------
+    >>> (lag,) = running_lag(0, momentum=0.1, steps=30, every=30)
+    >>> lag.step, bool(abs(lag.variance[1] - 1) < 0.05)
+    (30, True)
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
-    momenta = [number("momenta", m, minimum=0) for m in momenta]
-    if max(momenta) > 1:
-        raise ValueError(f"momenta must be between 0 and 1, got {max(momenta)}")
-    steps, every = integer("steps", steps), integer("every", every)
-    if every > steps:
-        raise ValueError(f"every must be at most steps={steps}, got {every}")
     digits = digits_split(rng, standardized=True)
-    net = mlp([64, *hidden, 10], norm="batch", rng=rng).set_mode("probe")
+    net = mlp([64, *hidden, 10], norm="batch", rng=rng)
+    for norm in net.batch_norms():
+        norm.momentum = momentum
     loop = fit(
         net,
         digits.x_train,
@@ -232,45 +157,47 @@ def running_lag_records(
         steps=steps,
         rng=rng,
     )
-    return _watch_lag(net, digits, loop, momenta, batch_size, every)
-
-
-def _watch_lag(net, digits, loop, momenta, batch_size, every):
-    statistics = [_running(net) for _ in momenta]  # one set per momentum
     for record in loop:
         if record.reason:
-            nan = np.full(len(momenta), np.nan)
-            yield LagRecord(record.step, nan, np.nan, record.reason)
-            return
-        for k, momentum in enumerate(momenta):
-            statistics[k] = _moved(net, statistics[k], batch_size, momentum)
+            raise ValueError(f"the network has diverged at step {record.step}")
         if record.step % every == 0:
-            running = [_error(net, digits, chosen) for chosen in statistics]
-            precise_statistics(net, digits.x_train)
-            precise = _error(net, digits, _running(net))
-            yield LagRecord(record.step, np.array(running), precise)
+            state = net.state()
+            yield _compare(net, digits, record.step, momentum)
+            net.load(state)
 
 
-def _running(net):
-    """Return copies of the running mean and variance of every batch norm."""
+def _compare(net, digits, step, momentum):
+    stored = _statistics(net)
+    corrected = [
+        bias_corrected(part, start, step, momentum=momentum)
+        for part, start in zip(stored, (0.0, 1.0), strict=True)
+    ]
+    test = digits.x_test, digits.y_test
+    right = [accuracy(net, *test)]
+    _set_statistics(net, *corrected)
+    right.append(accuracy(net, *test))
+    precise_mean, precise_var = _statistics(precise_statistics(net, digits.x_train))
+    right.append(accuracy(net, *test))
+    variance = [np.mean(var / precise_var) for _, var in (stored, corrected)]
+    mean = [
+        np.sqrt(np.mean((mean - precise_mean) ** 2 / precise_var))
+        for mean, _ in (stored, corrected)
+    ]
+    return Lag(step, np.array(variance), np.array(mean), np.array(right))
+
+
+def _statistics(net):
+    """Return running means and running variances of all units, each in one array."""
     return [
-        (norm.buffers["running_mean"].copy(), norm.buffers["running_var"].copy())
-        for norm in net.batch_norms()
+        np.concatenate([norm.buffers[name] for norm in net.batch_norms()])
+        for name in ("running_mean", "running_var")
     ]
 
 
-def _moved(net, statistics, count, momentum):
-    """Return the statistics after the batch that the network saw last."""
-    return [
-        update_running(
-            *old, norm.stats.mean[0], norm.stats.var[0], count, momentum=momentum
-        )
-        for old, norm in zip(statistics, net.batch_norms(), strict=True)
-    ]
-
-
-def _error(net, digits, statistics):
-    for norm, (mean, var) in zip(net.batch_norms(), statistics, strict=True):
-        norm.buffers["running_mean"][...] = mean
-        norm.buffers["running_var"][...] = var
-    return float(1 - accuracy(net, digits.x_test, digits.y_test))
+def _set_statistics(net, mean, var):
+    start = 0
+    for norm in net.batch_norms():
+        part = slice(start, start + norm.n)
+        norm.buffers["running_mean"][...] = mean[part]
+        norm.buffers["running_var"][...] = var[part]
+        start += norm.n
