@@ -270,20 +270,17 @@ GROUPS = [
         "400 images, groups of 8: the training loss is higher than with 32.",
         {"group": 8, "images": 400},
         lambda figure: _lower(figure, 1) <= 2,
-        seeds=1,
     ),
     Notice(
         "100 images, groups of 8: the test loss is lower in most of the ten networks. "
         "But the training loss is lower, too.",
         {"group": 8, "images": 100},
         lambda figure: _lower(figure, 2) > 5 and _lower(figure, 1) > 5,
-        seeds=1,
     ),
     Notice(
         "400 images, groups of 4: too much. Both losses are higher in most of the ten.",
         {"group": 4, "images": 400},
         lambda figure: _lower(figure, 1) < 5 and _lower(figure, 2) < 5,
-        seeds=1,
     ),
 ]
 

@@ -222,7 +222,7 @@ class Lag(LiveFigure):
             "momentum": controls.steps(
                 "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.01
             ),
-            "seed": controls.seed(),
+            "seed": controls.whole("seed", 0, 9, 0),
         }
 
     def draw(self, fig):

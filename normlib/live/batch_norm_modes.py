@@ -32,7 +32,7 @@ class Doctor(LiveFigure):
         return {
             "patient": controls.choice("patient", list(CAUSES), "A"),
             "test": controls.choice("test", list(TESTS), "two batches"),
-            "seed": controls.seed(),
+            "seed": controls.whole("seed", 0, 9, 0),
         }
 
     def draw(self, fig):
@@ -190,10 +190,9 @@ def noise_of(example):
 
 
 @lru_cache(maxsize=64)
-def learned(group, images, seed):
+def learned(group, images):
     """Return the records of `noisy_training` of ten networks, as a list."""
-    seeds = range(10 * seed, 10 * seed + 10)
-    return list(noisy_training(group, seeds, images=images))
+    return list(noisy_training(group, range(10), images=images))
 
 
 class Groups(LiveFigure):
@@ -202,11 +201,10 @@ class Groups(LiveFigure):
     whole = 32
 
     def make_controls(self):
-        """Return the controls: images that share a mean, and seed."""
+        """Return the controls: images that share a mean, and training images."""
         return {
             "group": controls.steps("images that share a mean", [4, 8, 16, 32], 8),
             "images": controls.steps("training images", [100, 200, 400], 200),
-            "seed": controls.seed(),
         }
 
     def draw(self, fig):
@@ -229,12 +227,12 @@ class Groups(LiveFigure):
         self.key = ax.text(70, 0.028, "", va="center")
         return [*(c for pair in self.curves for c in pair), *self.notes, self.key]
 
-    def move(self, group, images, seed):
+    def move(self, group, images):
         """Train both ten, the same images at each step."""
         yield 0.0
-        whole = learned(self.whole, images, seed)
+        whole = learned(self.whole, images)
         yield 0.4
-        parts = learned(group, images, seed)
+        parts = learned(group, images)
         steps = [record.step for record in parts]
         self.key.set_text(f"{group} images share a mean")
         for k, (curves, note) in enumerate(zip(self.curves, self.notes, strict=True)):
