@@ -206,8 +206,9 @@ class Surfaces(LiveFigure):
         same = "the same function" if kept else "another function"
         mine = "with yours" if callable(self.kinds[1]) else "filter-normalised"
         return (
-            f"Norm {norm}, hidden weights times {factor:g}: {same} (loss {own_loss} "
-            f"at the centre, {own[1]:.2f} at times 1). Below 0.5 lie "
+            f"Norm {norm}, hidden weights times {factor:g}, seen from {azimuth} "
+            f"degrees: {same} (loss {own_loss} at the centre, {own[1]:.2f} at times "
+            f"1). Below 0.5 lie "
             f"{shares[0][0]:.1%} of the raw map ({shares[0][1]:.1%} at times 1) and "
             f"{shares[1][0]:.1%} of the map {mine} ({shares[1][1]:.1%})."
         )
