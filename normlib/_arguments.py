@@ -3,7 +3,9 @@
 Each check returns the value in the form the caller computes with.
 """
 
+import inspect
 import operator
+from functools import wraps
 
 import numpy as np
 
@@ -184,13 +186,14 @@ def choice(name, value, options):
     'layer'
     """
     options = tuple(options)
-    if value not in options:
+    plain = value is None or isinstance(value, str | int | float)
+    if not plain or isinstance(value, bool) or value not in options:
         wanted = ", ".join(repr(option) for option in options)
         raise ValueError(f"{name} must be one of {wanted}, got {value!r}")
     return value
 
 
-def generator(rng):
+def generator(rng, name="rng"):
     """Return a random generator from a seed or a generator.
 
     Parameters
@@ -214,4 +217,60 @@ def generator(rng):
     """
     if isinstance(rng, np.random.Generator):
         return rng
-    return np.random.default_rng(integer("rng", rng, minimum=0))
+    return np.random.default_rng(integer(name, rng, minimum=0))
+
+
+def takes(**kinds):
+    """Check the arguments of a public function at its door, by kind.
+
+    Examples
+    --------
+    >>> @takes(steps=natural, x=reals)
+    ... def train(x, steps):
+    ...     return "trained"
+    >>> train([1.0], steps=True)
+    Traceback (most recent call last):
+    TypeError: steps must be an integer, got True; round it with int(steps)
+    """
+
+    def door(function):
+        parameters = inspect.signature(function).parameters
+        names = tuple(parameters)
+        left_out = {name for name in kinds if parameters[name].default is None}
+
+        @wraps(function)
+        def checked(*args, **kwargs):
+            given = dict(zip(names, args, strict=False)) | kwargs
+            for name, check in kinds.items():
+                if name in given and not (given[name] is None and name in left_out):
+                    check(name, given[name])
+            return function(*args, **kwargs)
+
+        return checked
+
+    return door
+
+
+def natural(name, value):
+    """Raise unless ``value`` is an integer of 1 or more."""
+    integer(name, value)
+
+
+def index(name, value):
+    """Raise unless ``value`` is an integer of 0 or more."""
+    integer(name, value, minimum=0)
+
+
+def real(name, value):
+    """Raise unless ``value`` is one finite real number."""
+    number(name, value)
+
+
+def reals(name, value):
+    """Raise unless ``value`` is an array, or nested lists, of real numbers."""
+    try:
+        kind = np.asarray(value).dtype.kind
+    except ValueError:  # rows of different lengths
+        kind = "O"
+    if kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers, got {value!r:.80}")

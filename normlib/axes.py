@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, natural, takes
 
 #: The norms that give sets of entries mean 0 and variance 1 (rms: mean square 1).
 NORMS = ("batch", "layer", "instance", "group", "rms")
@@ -196,8 +196,8 @@ def normalize_axes(axes, ndim):
     >>> normalize_axes((-1, 1), 4)
     (1, 3)
     """
-    if ndim == 0:
-        raise ValueError("x must have at least one axis, got a single number")
+    if integer("ndim", ndim, minimum=0) == 0:
+        raise ValueError("x must have at least one axis, got ndim 0, a single number")
     given = tuple(axes) if np.iterable(axes) else (axes,)
     whole = all(
         isinstance(axis, int | np.integer) and not isinstance(axis, bool)
@@ -212,6 +212,7 @@ def normalize_axes(axes, ndim):
     return tuple(found)
 
 
+@takes(ndim=natural)
 def layer_axes(reading, ndim):
     """Give the axes that a reading of "layer norm" takes its statistics over.
 
@@ -238,11 +239,9 @@ def layer_axes(reading, ndim):
     >>> [layer_axes(reading, 4) for reading in ("token", "image", "pixel")]
     [(3,), (1, 2, 3), (1,)]
     """
-    if reading not in LAYER_READINGS or ndim not in CHANNEL_AXIS:
-        raise ValueError(
-            f"reading must be one of {', '.join(LAYER_READINGS)} and ndim one of "
-            f"2, 3, 4; got {reading!r} and {ndim}"
-        )
+    choice("reading", reading, LAYER_READINGS)
+    if ndim not in CHANNEL_AXIS:
+        raise ValueError(f"ndim must be one of 2, 3, 4, got {ndim}")
     return LAYER_READINGS[reading][ndim]
 
 

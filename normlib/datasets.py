@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import integer, natural, number, real, takes
 
 __all__ = [
     "Digits",
@@ -156,6 +156,7 @@ def digits_split(rng, standardized=False, dtype=np.float64):
     return Digits(x_train, labels[train], x_test, labels[test])
 
 
+@takes(high=real)
 def uniform(n, rng, low=0.0, high=10.0):
     """Draw values spread evenly between two limits.
 
@@ -294,6 +295,7 @@ def with_outlier(n, rng, strength=10.0):
     return x
 
 
+@takes(n_in=natural, n_out=natural, noise=real)
 def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     """Draw a regression task that a deep linear network can solve.
 
@@ -339,6 +341,7 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     return x, x @ teacher + noise * rng.normal(size=(n, n_out))
 
 
+@takes(shortest=natural)
 def padded_sequences(n, rng, length=20, features=4, shortest=1):
     """Draw sequences of unequal length, padded with zeros to the same length.
 

@@ -256,7 +256,7 @@ def standardize(x, axes, *, eps=1e-5):
     array([[2.]])
     """
     x, dtype = _floats(x)
-    how = sharing("layer", x.shape, None, axes)
+    how = sharing("layer", x.shape, None, normalize_axes(axes, x.ndim))
     _, x_hat, stats = forward(x, how, number("eps", eps, minimum=0))
     _check_result(x, stats.var)
     return x_hat.astype(dtype, copy=False), stats
@@ -306,15 +306,15 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
     True
     """
     x_hat, dtype = _floats(x_hat, "x_hat")
-    dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype, "dx_hat")
-    how = sharing("layer", x_hat.shape, None, axes)
+    dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype, "dx_hat", " of x_hat")
+    how = sharing("layer", x_hat.shape, None, normalize_axes(axes, x_hat.ndim))
     kept = tuple(1 if axis in how.axes else n for axis, n in enumerate(x_hat.shape))
     if np.shape(inv_std) != kept:
         raise ValueError(
             f"inv_std must have shape {kept}, got {np.shape(inv_std)}; pass "
             f"stats.inv_std of standardize with the same axes"
         )
-    inv_std = np.asarray(inv_std, x_hat.dtype)
+    inv_std = _floats(inv_std, "inv_std")[0].astype(x_hat.dtype)
     dx, _, _ = backward(dx_hat, x_hat, inv_std, how)
     return dx.astype(dtype, copy=False)
 
@@ -1044,11 +1044,12 @@ def _trailing(axes, x):
     return axes
 
 
-def _gradient(dy, shape, dtype, name="dy"):
+def _gradient(dy, shape, dtype, name="dy", like=""):
     dy, _ = _floats(dy, name)
     if dy.shape != shape:
         raise ValueError(
-            f"{name} must have the shape of the forward result {shape}, got {dy.shape}"
+            f"{name} must have the shape of the forward result{like} {shape}, got "
+            f"{dy.shape}"
         )
     return dy.astype(dtype, copy=False)
 

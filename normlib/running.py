@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlib._arguments import choice, natural, real, reals, takes
+
 
 class Convention(NamedTuple):
     """How a library keeps its running statistics.
@@ -38,6 +40,7 @@ CONVENTIONS = {
 }
 
 
+@takes(momentum=real)
 def weight_of_new(momentum=None, convention="pytorch"):
     """Give the weight of the newest batch under a library's convention.
 
@@ -69,6 +72,7 @@ def weight_of_new(momentum=None, convention="pytorch"):
     return momentum if rule.momentum_weights == "new" else 1 - momentum
 
 
+@takes(running_mean=reals, running_var=reals, mean=reals, var=reals, count=natural)
 def update_running(
     running_mean,
     running_var,
@@ -146,6 +150,7 @@ def update_running(
     )
 
 
+@takes(var=reals, count=natural)
 def unbiased_variance(var, count):
     """Turn a variance with 1/N into that with 1/(N-1).
 
@@ -179,6 +184,7 @@ def unbiased_variance(var, count):
     return np.asarray(var) * (count / (count - 1))
 
 
+@takes(average=reals, initial=reals, steps=natural)
 def bias_corrected(average, initial, steps, *, momentum=None, convention="pytorch"):
     """Take the starting value out of a running average ("warm-up").
 
@@ -222,6 +228,7 @@ def bias_corrected(average, initial, steps, *, momentum=None, convention="pytorc
     return (np.asarray(average) - rest * np.asarray(initial)) / (1 - rest)
 
 
+@takes(momentum=real)
 def half_life(momentum=None, convention="pytorch"):
     """Give the number of steps after which a value's weight has halved.
 
@@ -252,11 +259,7 @@ def half_life(momentum=None, convention="pytorch"):
 
 
 def _convention(name):
-    if name not in CONVENTIONS:
-        raise ValueError(
-            f"convention must be one of {', '.join(CONVENTIONS)}, got {name!r}"
-        )
-    return CONVENTIONS[name]
+    return CONVENTIONS[choice("convention", name, CONVENTIONS)]
 
 
 def _check_momentum(momentum):

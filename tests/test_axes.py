@@ -168,7 +168,7 @@ def test_masks_are_new_arrays():
         (lambda: shared_with("batch", (2, 6), (2, 0)), "index must name one entry"),
         (lambda: shared_with("batch", (2, 6), (0,)), "index must name one entry"),
         (lambda: layer_axes("row", 4), "reading must be one of"),
-        (lambda: layer_axes("token", 5), "ndim one of 2, 3, 4"),
+        (lambda: layer_axes("token", 5), "ndim must be one of 2, 3, 4"),
         (lambda: normalize_axes((), 2), "axes must be different axes"),
     ],
 )

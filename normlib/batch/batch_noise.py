@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer
+from normlib._arguments import index, integer, natural, takes
 from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
 from normlib.nets.layers import initial_weights
@@ -40,6 +40,7 @@ class BatchNoise(NamedTuple):
     z: np.ndarray
 
 
+@takes(units=natural, example=index)
 def batch_noise(
     seed=0, *, batch_sizes=(2, 4, 8, 16, 32, 64, 128), draws=150, units=64, example=0
 ):

@@ -6,9 +6,12 @@ Standardizing itself is `normlib.standardize`. All maps here are affine; only
 
 import numpy as np
 
+from normlib._arguments import real, reals, takes
+
 __all__ = ["min_max", "skewness", "whiten"]
 
 
+@takes(x=reals, low=real, high=real)
 def min_max(x, low=0.0, high=1.0):
     """Map every column of x so that its smallest value is low, its largest high.
 
@@ -45,6 +48,7 @@ def min_max(x, low=0.0, high=1.0):
     return low + (high - low) * (x - smallest) / np.where(width > 0, width, 1.0)
 
 
+@takes(x=reals)
 def skewness(x):
     """Return the mean cube of the standardized values of every column.
 
@@ -80,6 +84,7 @@ def skewness(x):
     return (c**3).mean(axis=0) / np.where(std > 0, std, 1.0) ** 3
 
 
+@takes(x=reals)
 def whiten(x):
     """Turn and stretch x so that its columns have variance 1 and no correlation.
 
@@ -128,4 +133,6 @@ def _columns(x):
     x = np.asarray(x, dtype=float)
     if x.size == 0:
         raise ValueError(f"x must not be empty, got shape {x.shape}")
+    if x.ndim == 0:
+        raise ValueError("x must have at least one axis, got a single number")
     return x

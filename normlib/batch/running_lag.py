@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer
+from normlib._arguments import float_array, integer, natural, real, reals, takes
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
 from normlib.nets.training import accuracy, fit
@@ -13,6 +13,7 @@ from normlib.running import bias_corrected
 __all__ = ["Lag", "precise_statistics", "running_lag"]
 
 
+@takes(x=reals)
 def precise_statistics(net, x):
     """Measure the statistics of every batch norm on data, layer by layer.
 
@@ -106,6 +107,7 @@ class Lag(NamedTuple):
     accuracy: np.ndarray
 
 
+@takes(momentum=real, every=natural)
 def running_lag(
     seed=0,
     *,

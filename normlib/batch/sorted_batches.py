@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, integer, natural, number, takes
 from normlib.datasets import digits_split
 from normlib.nets.minibatches import minibatches
 from normlib.nets.network import mlp
@@ -55,6 +55,7 @@ class SortedBatches(NamedTuple):
     reasons: tuple = ()
 
 
+@takes(batch_size=natural)
 def sorted_batches(
     seed=0,
     *,

@@ -7,7 +7,7 @@ the features. Its valley is as narrow as the features are unequal.
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import float_array, integer, number, real, reals, takes, vector
 
 __all__ = ["covariance", "descend", "excess", "steps_needed"]
 
@@ -56,6 +56,7 @@ def excess(w, h, best):
     return 0.5 * ((away @ h) * away).sum(axis=-1)
 
 
+@takes(h=reals, start=reals, best=reals, limit=real)
 def steps_needed(h, start, best, part=0.01, limit=100_000):
     """Return after how many steps only `part` of the excess loss is left.
 
@@ -65,6 +66,8 @@ def steps_needed(h, start, best, part=0.01, limit=100_000):
     >>> steps_needed(covariance(10.0, 0.0), start, best)
     195
     """
+    h = float_array("h", h, ndim=2)
+    start, best = (vector(n, v, len(h)) for n, v in (("start", start), ("best", best)))
     part = number("part", part, positive=True)
     values, vectors = np.linalg.eigh(h)
     terms = values * (vectors.T @ (start - best)) ** 2

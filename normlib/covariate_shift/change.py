@@ -7,9 +7,10 @@ step, its *total* change the largest m_t minus the smallest.
 
 import numpy as np
 
-from normlib._arguments import integer
+from normlib._arguments import float_array, integer, reals, takes
 
 
+@takes(means=reals)
 def change(means, steps=1):
     """Return how much the means change over so many steps, averaged.
 
@@ -36,7 +37,7 @@ def change(means, steps=1):
     >>> change(to_and_fro), change(to_and_fro, 2)
     (1.0, 0.0)
     """
-    means = np.asarray(means)
+    means = _means(means)
     if integer("steps", steps) >= len(means):
         raise ValueError(
             f"steps must be below the number of means, {len(means)}, got {steps}"
@@ -44,6 +45,7 @@ def change(means, steps=1):
     return float(np.abs(means[steps:] - means[:-steps]).mean())
 
 
+@takes(means=reals)
 def total_change(means):
     """Return the largest mean of a unit minus its smallest, averaged over the units.
 
@@ -57,4 +59,9 @@ def total_change(means):
     >>> total_change(np.array([[0.0, 0.0], [3.0, 1.0], [1.0, 0.0]]))
     2.0
     """
-    return float(np.ptp(means, axis=0).mean())
+    return float(np.ptp(_means(means), axis=0).mean())
+
+
+def _means(means):
+    means = np.asarray(means, dtype=float)
+    return float_array("means", means, ndim=(1, 2), finite=False)

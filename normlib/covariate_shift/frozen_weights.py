@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, index, integer, natural, number, takes
 from normlib.covariate_shift.gradient_shift import internal_covariate_shift
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Linear
@@ -42,6 +42,7 @@ class BatchRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def frozen_weights(
     lr=0.0,
     *,

@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
+from normlib._arguments import (
+    choice,
+    generator,
+    index,
+    integer,
+    natural,
+    number,
+    reals,
+    takes,
+)
 from normlib.datasets import linear_teacher
 from normlib.nets.digits_network import digits_network
 from normlib.nets.losses import half_squared_error, softmax_cross_entropy
@@ -59,6 +68,7 @@ class ShiftRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(x=reals)
 def internal_covariate_shift(
     net, x, targets, lr, layers, *, loss=softmax_cross_entropy
 ):
@@ -212,6 +222,7 @@ def _watch_shift(net, loop, lr, layers, every, loss):
             yield ShiftRecord(step, value, *shift)
 
 
+@takes(width=natural, cases=natural, seed=index)
 def deep_linear_shift(
     norm=None,
     *,
@@ -287,6 +298,7 @@ def deep_linear_shift(
     )
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def digits_shift(
     norm=None,
     *,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, index, integer, natural, real, reals, takes
 from normlib.nets.digits_network import digits_network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
@@ -43,6 +43,7 @@ class InputRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(x=reals)
 def last_hidden_input(net, x):
     """Return the input to the activation of the last hidden layer.
 
@@ -75,6 +76,7 @@ def last_hidden_input(net, x):
     return net.outputs[-3]
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def figure_one(
     norm=None,
     *,
@@ -176,6 +178,7 @@ def _watch_inputs(net, digits, loop, every):
             yield InputRecord(step, loss, accuracy, mean, edges, reason)
 
 
+@takes(accuracy=real)
 def steps_to_accuracy(history, accuracy=0.9):
     """Return the first recorded step with at least this test accuracy.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, index, integer, natural, takes
 from normlib.covariate_shift.input_change import last_hidden_input
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Layer
@@ -185,6 +185,7 @@ class NoiseRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def noisy_run(
     norm=None,
     noise=False,

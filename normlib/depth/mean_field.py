@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, integer, number
+from normlib._arguments import choice, float_array, integer, number, reals, takes
 
 
 class Moments(NamedTuple):
@@ -28,6 +28,7 @@ class Moments(NamedTuple):
     slope_square: float
 
 
+@takes(z=reals)
 def sigmoid(z):
     """Return 1 / (1 + exp(-z)) without overflow.
 
@@ -183,6 +184,7 @@ def activation_moments(activation, variance=1.0):
     return Moments(*map(float, averages))
 
 
+@takes(correlation=reals)
 def correlation_map(correlation, activation, variance=1.0):
     """Return how alike two samples are after a layer, from before it.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, number
+from normlib._arguments import choice, float_array, generator, number, real, takes
 from normlib.norms import (
     batch_norm,
     group_norm,
@@ -121,6 +121,7 @@ def invariance_table(strength=3.0, *, eps=0.0, rng=0):
     )
 
 
+@takes(strength=real)
 def change_layer(x, weight, change, strength, shift):
     """Apply one change of Table 1 to the data or the weights of a layer.
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from normlib._arguments import float_array, real, reals, takes, vector
 from normlib.norms import standardize
 
 __all__ = ["measured_gradient", "path_gradients"]
 
 
+@takes(d=reals)
 def path_gradients(d, x, *, eps=1e-5):
     """Return what flows from x_hat back into x on each of its three paths.
 
@@ -46,6 +48,8 @@ def path_gradients(d, x, *, eps=1e-5):
     >>> bool(abs(sum(parts.values()).sum()) < 1e-15)
     True
     """
+    x = float_array("x", x, ndim=1)
+    d = vector("d", d, len(x))
     _, stats = standardize(x, 0, eps=eps)
     centred, inv_std = x - stats.mean, stats.inv_std
     dvar = -0.5 * inv_std**3 * (d * centred).sum()
@@ -57,6 +61,7 @@ def path_gradients(d, x, *, eps=1e-5):
     }
 
 
+@takes(d=reals, x=reals, step=real)
 def measured_gradient(d, x, *, eps=1e-5, step=1e-5):
     """Return the gradient of ``sum(d * x_hat)`` by central differences.
 
@@ -87,6 +92,8 @@ def measured_gradient(d, x, *, eps=1e-5, step=1e-5):
     >>> bool(np.allclose(measured_gradient(d, x), sum(parts.values()), atol=1e-8))
     True
     """
+    x = float_array("x", x, ndim=1)
+    d = vector("d", d, len(x))
     moved = x + step * np.array([1.0, -1.0])[:, None, None] * np.eye(len(x))
     above, below = (d * standardize(moved, -1, eps=eps)[0]).sum(axis=-1)
     return (above - below) / (2 * step)

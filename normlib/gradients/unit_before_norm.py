@@ -4,7 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import (
+    float_array,
+    integer,
+    natural,
+    number,
+    real,
+    reals,
+    takes,
+    vector,
+)
 from normlib.norms import standardize, standardize_backward
 
 __all__ = ["UnitRun", "unit_data", "unit_loss", "train_unit"]
@@ -57,6 +66,7 @@ def unit_data(seed=0, n=128):
     return u, u[:, 0] + rng.normal(size=n)
 
 
+@takes(w=reals, u=reals, targets=reals)
 def unit_loss(w, u, targets):
     """Return the loss of ``x_hat = BN(u @ w)`` and its gradient.
 
@@ -91,12 +101,15 @@ def unit_loss(w, u, targets):
     >>> bool(abs(w @ g) < 1e-12)
     True
     """
+    u = float_array("u", u, ndim=2)
+    w, targets = vector("w", w, u.shape[1]), vector("targets", targets, len(u))
     x_hat, stats = standardize(u @ w, 0, eps=0)
     error = x_hat - targets
     dx = standardize_backward(error / len(u), x_hat, stats.inv_std, 0)
     return 0.5 * float(np.mean(error**2)), u.T @ dx
 
 
+@takes(degrees=real, batch_size=natural)
 def train_unit(
     *,
     lr=0.5,

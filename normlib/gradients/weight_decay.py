@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
+from normlib._arguments import choice, generator, index, integer, number, takes
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
@@ -63,6 +63,7 @@ class Equilibrium(NamedTuple):
     effective_rate: float
 
 
+@takes(seed=index)
 def weight_decay_equilibrium(seed=0, *, lr=0.2, weight_decay=0.01, **settings):
     """Train until the growth by steps and the shrinking by decay balance.
 

@@ -17,7 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer, number
+from normlib._arguments import (
+    float_array,
+    index,
+    integer,
+    natural,
+    number,
+    real,
+    reals,
+    takes,
+)
 from normlib.nets.digits_network import digits_network
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.probing import check_batch, untouched
@@ -95,6 +104,7 @@ class WalkRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(x=reals)
 def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy):
     r"""Look at loss and gradient along the gradient of a batch.
 
@@ -181,6 +191,7 @@ def _measure(start, gradient, lengths, losses, gradients):
     return Walk(lengths, losses, changes, betas, promise, cosines)
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def along_the_gradient(
     norm=None,
     *,
@@ -319,6 +330,7 @@ def measures(history, reach=None):
     return np.array([ranges, changes.max(axis=1), betas.max(axis=1)])
 
 
+@takes(since=real)
 def smoothness(history, *, since=0):
     """Summarize a run of `along_the_gradient` by medians, which no spike moves.
 

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, integer, number
+from normlib._arguments import (
+    choice,
+    float_array,
+    generator,
+    integer,
+    number,
+    reals,
+    takes,
+)
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Linear
 from normlib.nets.losses import softmax_cross_entropy
@@ -91,6 +99,7 @@ def random_direction(net, rng, kind="filter"):
     return direction
 
 
+@takes(x=reals)
 def loss_surface(
     net, x, targets, first, second, a, b, *, at_once=16, loss=softmax_cross_entropy
 ):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, integer, number
+from normlib._arguments import float_array, index, integer, natural, number, takes
 from normlib.nets.digits_network import digits_network
 from normlib.nets.network import stack
 from normlib.nets.training import LOSS_LIMIT, evaluate, fit
@@ -39,6 +39,7 @@ class RatesRecord(NamedTuple):
     accuracies: np.ndarray
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def train_at_rates(
     norm=None,
     rates=RATES,

@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, integer, number
+from normlib._arguments import (
+    choice,
+    float_array,
+    index,
+    integer,
+    natural,
+    number,
+    reals,
+    takes,
+)
 from normlib.axes import sharing
 from normlib.nets.digits_network import digits_network
 from normlib.nets.network import Network
@@ -107,6 +116,7 @@ def lp_batch_norm(x, order, *, eps=1e-5):
     return _normalize(x, order, eps)
 
 
+@takes(dy=reals)
 def lp_batch_norm_backward(dy, cache):
     r"""Gradient of `lp_batch_norm` with respect to its input.
 
@@ -206,6 +216,7 @@ class LpRecord(NamedTuple):
     reason: str = ""
 
 
+@takes(width=natural, batch_size=natural, seed=index)
 def train_with_lp(
     order=None,
     *,

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, generator, integer, number
+from normlib._arguments import (
+    float_array,
+    generator,
+    index,
+    integer,
+    number,
+    reals,
+    takes,
+)
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.probing import check_batch, untouched
 from normlib.nets.training import loss_and_gradient
@@ -38,6 +46,7 @@ class TopEigenvalue(NamedTuple):
     iterations: int
 
 
+@takes(x=reals)
 def hessian_vector_product(
     net, x, targets, vector, *, step=1e-6, loss=softmax_cross_entropy
 ):
@@ -143,6 +152,7 @@ def hessian_vector_product(
     return product, float(np.linalg.norm(coarse - product) / 3 + rounding)
 
 
+@takes(x=reals, seed=index)
 def top_eigenvalue(
     net,
     x,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array
+from normlib._arguments import float_array, reals, takes
 from normlib.norms import batch_norm, batch_norm_backward
 
 
@@ -35,6 +35,7 @@ def _batch(y, dz):
     return y, dz
 
 
+@takes(gamma=reals)
 def gradient_norm_sides(y, dz, gamma=1.0, *, eps=0.0):
     r"""Both sides of theorem 4.1: the squared gradient norm, unit by unit.
 

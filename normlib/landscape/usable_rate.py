@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import integer, natural, number, takes
 from normlib.landscape.along_gradient import MULTIPLES, walk_along_gradient
 from normlib.landscape.sharpness import top_eigenvalue
 from normlib.nets.digits_network import digits_network
@@ -41,6 +41,7 @@ class Curvature(NamedTuple):
     reason: str = ""
 
 
+@takes(digits=natural)
 def curvature_while_training(
     norm=None,
     *,

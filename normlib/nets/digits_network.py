@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from normlib._arguments import generator, integer
+from normlib._arguments import generator, index, integer, natural, takes
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
 
 
+@takes(seed=index, width=natural)
 def digits_network(
     seed,
     norm=None,

@@ -81,7 +81,7 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
     n_in, n_out = integer("n_in", n_in), integer("n_out", n_out)
     rng, gain = generator(rng), number("gain", gain)
     variances = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}
-    if init == "orthogonal":
+    if isinstance(init, str) and init == "orthogonal":
         q, r = np.linalg.qr(rng.normal(size=(max(n_in, n_out), min(n_in, n_out))))
         q = q * np.sign(np.diag(r))  # without it QR favours some directions
         return gain * (q if n_in >= n_out else q.T)

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer
+from normlib._arguments import choice, generator, integer, real, takes
 
 __all__ = ["minibatches"]
 
 
+@takes(classes_per_batch=real)
 def minibatches(
     n, batch_size, rng, order="shuffled", labels=None, *, classes_per_batch=1
 ):

@@ -366,11 +366,12 @@ def mlp(
         )
     number("eps", eps, minimum=0)
     rng = generator(0 if rng is None else rng)
-    linear = WeightNormLinear if norm == "weight" else Linear
+    weight = isinstance(norm, str) and norm == "weight"
+    linear = WeightNormLinear if weight else Linear
     layers = []
     for n_in, n_out in zip(sizes[:-2], sizes[1:-1], strict=True):
         layers.append(linear(n_in, n_out, bias, init=init, gain=gain, rng=rng))
-        if norm not in (None, "weight"):
+        if norm is not None and not weight:
             layers.append(norm_layer(norm, n_out, eps=eps))
         if ACTIVATIONS[activation] is not None:
             layers.append(ACTIVATIONS[activation]())

@@ -366,12 +366,12 @@ def norm_layer(norm, n, *, eps=1e-5):
         "rms": RMSNorm,
         "instance": InstanceNorm,
     }
-    name, _, groups = str(norm).partition(":")
+    name, _, groups = norm.partition(":") if isinstance(norm, str) else ("", "", "")
     if name == "group" and groups.isdigit():
         return GroupNorm(n, int(groups), eps=eps)
-    if norm not in kinds:
+    if name not in kinds or groups:
         raise ValueError(
             'norm must be None, "batch", "layer", "rms", "instance" or "group:8" '
             f"(8 groups), got {norm!r}"
         )
-    return kinds[norm](n, eps=eps)
+    return kinds[name](n, eps=eps)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from normlib._arguments import float_array
+from normlib._arguments import float_array, reals, takes
 from normlib.nets.layers import Linear
 
 
@@ -68,6 +68,7 @@ def check_single(net):
         )
 
 
+@takes(x=reals)
 def check_batch(net, x, targets):
     """Raise an error if a network or a batch cannot be looked at.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, reals, takes
 from normlib.nets.losses import (
     check_integers,
     check_labels,
@@ -173,6 +173,7 @@ def _check_rate(name, value, dtype, shapes):
         return array.astype(dtype)
 
 
+@takes(x=reals)
 def fit(
     net,
     x,

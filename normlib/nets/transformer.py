@@ -7,7 +7,7 @@ any other network. Only attention looks from one row to another.
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer
+from normlib._arguments import choice, generator, integer, natural, reals, takes
 from normlib.nets.layers import Layer, Linear, ReLU, Residual
 from normlib.nets.losses import softmax, softmax_cross_entropy
 from normlib.nets.network import Network
@@ -180,6 +180,7 @@ class Attention(Layer):
         return dx
 
 
+@takes(x=reals)
 def rotate(x, back=False):
     """Rotate pairs of features (i, i + size / 2) by an angle that grows with place.
 
@@ -205,6 +206,8 @@ def rotate(x, back=False):
     array([[1.    , 0.    ],
            [0.5403, 0.8415]])
     """
+    if x.ndim < 2:
+        raise ValueError(f"x must have shape (..., length, size), got {x.shape}")
     length, size = x.shape[-2:]
     half = size // 2
     angle = np.arange(length)[:, None] * 10000.0 ** (-np.arange(half) / half)
@@ -237,6 +240,7 @@ class LastTokens(Layer):
         return dx.reshape(self.shape)
 
 
+@takes(n_tokens=natural, width=natural)
 def transformer(
     n_tokens,
     length,

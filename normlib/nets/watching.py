@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import generator, integer, number, reals, takes
 from normlib.nets.losses import check_integers, softmax_cross_entropy
 from normlib.nets.training import (
     LOSS_LIMIT,
@@ -44,6 +44,7 @@ class Iterate(NamedTuple):
     reason: str = ""
 
 
+@takes(x=reals)
 def iterates(
     net, x, targets, *, lr, batch_size=None, steps, rng=0, loss=softmax_cross_entropy
 ):
@@ -100,7 +101,7 @@ def iterates(
             "for each, or fit them with normlib.nets.training.fit"
         )
     lr = number("lr", lr, minimum=0)
-    steps = integer("steps", steps, minimum=0)
+    steps, rng = integer("steps", steps, minimum=0), generator(rng)
     x, targets = np.asarray(x, dtype=net.dtype), np.asarray(targets)
     single = x.ndim == 0 or targets.ndim == 0
     if single or x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, integer, number
+from normlib._arguments import (
+    choice,
+    float_array,
+    generator,
+    integer,
+    number,
+    reals,
+    takes,
+)
 
 
 class ProjectionSteps(NamedTuple):
@@ -210,6 +218,7 @@ def projection_steps(x, gamma=None, beta=None, *, eps=1e-5, norm="layer", ddof=0
     return ProjectionSteps(x, centred, scaled, stretched, shifted)
 
 
+@takes(var=reals)
 def normalized_length(var, n, *, eps=1e-5):
     """Return the length of a layer-normalized vector before gamma and beta.
 

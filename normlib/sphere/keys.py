@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator
+from normlib._arguments import choice, float_array, generator, real, takes
 from normlib.norms import layer_norm, rms_norm
 
 NORMS = ("none", "layer, in the stream", "RMS, in the head")
@@ -39,6 +39,7 @@ def head_keys(norm, n_keys, size, *, width=32, rng=0):
     return rms_norm(keys, eps=0)[0] if norm == "RMS, in the head" else keys
 
 
+@takes(tolerance=real)
 def selectable(keys, tolerance=1e-9):
     """Say for each key whether some query gives it the highest score of all.
 

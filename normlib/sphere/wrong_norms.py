@@ -3,6 +3,7 @@
 import numpy as np
 
 from normlib import layer_norm
+from normlib._arguments import reals, takes
 
 __all__ = ["WRONG_NORMS", "name_mistake"]
 
@@ -54,6 +55,7 @@ WRONG_NORMS = {
 }
 
 
+@takes(y=reals)
 def name_mistake(x, y):
     """Return the hint for the mistake that gives `y` from `x`, or an empty string.
 

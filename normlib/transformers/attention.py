@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib import layer_norm, rms_norm
-from normlib._arguments import generator
+from normlib._arguments import generator, natural, real, takes
 from normlib.nets.losses import softmax
 from normlib.nets.transformer import rotate
 
@@ -87,6 +87,7 @@ def rotation_gap(kind, *, size=16, tokens=9, rng=0):
 ROTATED = ("RMS", "RMS, gamma", "RMS, gamma equal in pairs", "layer")
 
 
+@takes(size=natural, huge=real)
 def with_one_huge(size, huge):
     """Return a vector of spread 1 whose first entry is `huge`.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from normlib._arguments import reals, takes
 from normlib.nets.layers import Layer
 from normlib.nets.norm_layers import RMSNorm
 
@@ -67,6 +68,7 @@ class Derf(DyT):
         return erf(z), 2 / np.sqrt(np.pi) * np.exp(-z * z)
 
 
+@takes(z=reals)
 def erf(z):
     """Return the error function, to 2e-7.
 
