@@ -7,7 +7,7 @@ import time
 
 from normlib.depth.gradient_rates import batch_norm_rate
 from normlib.depth.propagation import depth_profile, measure_gradient_rate
-from normlib.depth.trainability import DEPTHS, RATES, trainability_map
+from normlib.depth.trainability import DEPTHS, RATES, trainability_rows
 from normlib.family.invariances import invariance_table
 
 NORMS = (None, "batch", "layer")
@@ -25,16 +25,18 @@ def best_of(repeats, function):
 
 def one_network_at_a_time():
     for rate in RATES:
-        trainability_map(rates=(rate,), norms=NORMS)
+        list(trainability_rows(rates=(rate,), norms=NORMS))
 
 
 def main(repeats=3):
     print(f"{len(DEPTHS)} depths x {len(RATES)} rates x {len(NORMS)} norms, 100 steps")
     for norm in NORMS:
-        seconds = best_of(repeats, lambda norm=norm: trainability_map(norms=(norm,)))
+        seconds = best_of(
+            repeats, lambda norm=norm: list(trainability_rows(norms=(norm,)))
+        )
         name = f"trainability map, {norm or 'no'} norm"
         print(f"  {name:<36}{seconds:8.2f} s")
-    together = best_of(repeats, lambda: trainability_map(norms=NORMS))
+    together = best_of(repeats, lambda: list(trainability_rows(norms=NORMS)))
     print(f"  {'trainability map, all three':<36}{together:8.2f} s  (wanted: 3)")
     apart = best_of(1, one_network_at_a_time)
     print(f"  {'the same, one network at a time':<36}{apart:8.2f} s")

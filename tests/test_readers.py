@@ -36,7 +36,6 @@ NOT_YET = {
     "normlib.axes": "02",
     "normlib.lessons.which_numbers_share_a_mean": "02",
     "normlib.nets.norm_layers.BatchNorm.use_running_statistics": "04",
-    "normlib.depth.joint_update": "07",
 }
 # Read by the tests of every lesson; and a method that matplotlib calls.
 BESIDE = {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import float_array, number
-from normlib.norms import standardize
+from normlib.norms import standardize, standardize_backward
 
 
 class ChainUpdate(NamedTuple):
@@ -43,7 +43,7 @@ def chain_update(weights, *, x=1.0, lr=0.01):
     x : float
         The input; default 1.
     lr : float
-        Learning rate, at least 0; default 0.01. See `lr_for_decrease`.
+        Learning rate, at least 0; default 0.01.
 
     Returns
     -------
@@ -80,50 +80,6 @@ def chain_update(weights, *, x=1.0, lr=0.01):
     by_order = np.cumsum(x * coefficients * lr ** np.arange(w.size + 1))
     exact = x * np.prod(w - lr * gradient)
     return ChainUpdate(float(x * np.prod(w)), gradient, by_order, float(exact))
-
-
-def lr_for_decrease(weights, decrease=0.1, *, x=1.0):
-    """Return the learning rate that should lower the output by ``decrease``.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (l,)
-        One weight per layer.
-    decrease : float
-        Wanted decrease, at least 0, in the unit of y; default 0.1.
-    x : float
-        The input; default 1.
-
-    Returns
-    -------
-    float
-        ``decrease / g.g``, right to first order.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type or range, or the gradient is 0.
-
-    References
-    ----------
-    Goodfellow, Bengio, Courville 2016, Deep Learning, section 8.7.1.
-
-    Examples
-    --------
-    >>> weights = np.full(10, 1.2)
-    >>> step = chain_update(weights, lr=lr_for_decrease(weights, 0.1))
-    >>> round(float(step.before - step.by_order[1]), 4)
-    0.1
-    """
-    w = float_array("weights", weights, ndim=1)
-    x, decrease = number("x", x), number("decrease", decrease, minimum=0)
-    gradient = x * _products_of_others(w)
-    if not gradient.any():
-        raise ValueError(
-            "the gradient is 0 (x is 0, or two weights are), so no step changes y; "
-            "choose other weights"
-        )
-    return float(decrease / (gradient @ gradient))
 
 
 def normalized_chain(weights, x):
@@ -168,6 +124,45 @@ def normalized_chain(weights, x):
         raise ValueError(f"x must hold at least 2 inputs, got {x.size}")
     x_hat, _ = standardize(x * np.prod(w[:-1]), 0, eps=0)
     return w[-1] * x_hat
+
+
+def normalized_chain_update(weights, *, lr=0.01):
+    """Take a gradient step on the chain with batch norm before its last weight.
+
+    The batch holds the inputs -1 and 1, and y is the output of the second.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (l,)
+        One weight per layer.
+    lr : float
+        Learning rate, at least 0; default 0.01.
+
+    Returns
+    -------
+    ChainUpdate
+        Its gradient is 0 but for the last weight, so the orders end at the first.
+
+    References
+    ----------
+    Goodfellow, Bengio, Courville 2016, Deep Learning, section 8.7.1.
+
+    Examples
+    --------
+    >>> step = normalized_chain_update(np.full(10, 1.2), lr=0.01)
+    >>> round(step.by_order[1], 4), round(step.exact, 4)
+    (1.19, 1.19)
+    """
+    w, lr = float_array("weights", weights, ndim=1), number("lr", lr, minimum=0)
+    x = np.array([-1.0, 1.0])
+    x_hat, stats = standardize(x * np.prod(w[:-1]), 0, eps=0)
+    dh = standardize_backward(np.array([0.0, w[-1]]), x_hat, stats.inv_std, 0)
+    gradient = np.append((dh @ x) * _products_of_others(w[:-1]), x_hat[1])
+    before = w[-1] * x_hat[1]
+    by_order = np.full(w.size + 1, before - lr * gradient @ gradient)
+    by_order[0] = before
+    exact = normalized_chain(w - lr * gradient, x)[1]
+    return ChainUpdate(float(before), gradient, by_order, float(exact))
 
 
 def _products_of_others(w):

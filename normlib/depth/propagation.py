@@ -3,8 +3,7 @@
 A deep network at its random start already shows whether it can be trained: a
 gradient that shrinks or grows by a factor per layer is hopeless after fifty.
 
-Which networks then do train is in `normlib.depth.trainability`
-(`trainability_map`).
+Which networks then do train is in `normlib.depth.trainability`.
 """
 
 from functools import lru_cache
@@ -16,8 +15,9 @@ from normlib._arguments import choice, float_array, generator, integer
 from normlib.datasets import digits_split
 from normlib.depth.gradient_rates import gradient_rate
 from normlib.depth.mean_field import activation_moments, check_gain, correlation_map
+from normlib.nets.layers import Residual
 from normlib.nets.losses import softmax_cross_entropy
-from normlib.nets.network import mlp
+from normlib.nets.network import Network, mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
 
 GRID = np.linspace(-1, 1, 51)
@@ -82,6 +82,7 @@ def depth_profile(
     *,
     activation="relu",
     norm=None,
+    skip=False,
     init="he",
     gain=1.0,
     data="digits",
@@ -101,6 +102,9 @@ def depth_profile(
         Of the hidden layers; default "relu".
     norm : {None, "batch", "layer", "rms"}
         Norm of the pre-activations, batch norm in training mode; default None.
+    skip : bool
+        Whether each hidden layer adds to its input, ``h + phi(norm(h W))``. The
+        width must be that of the data. Default False.
     init : {"he", "glorot", "lecun", "orthogonal"} or float
         How weights are drawn, or their standard deviation, at most 1e50; default
         "he".
@@ -157,6 +161,8 @@ def depth_profile(
     measured = []
     for _ in range(integer("networks", networks)):
         x, loss_gradient = _draw_data(data, batch_size, width, rng)
+        if skip and x.shape[1] != width:
+            raise ValueError(f"width must be {x.shape[1]} with skip, got {width}")
         n_out = 10 if data == "digits" else width
         net = mlp(
             [x.shape[1]] + [width] * depth + [n_out],
@@ -168,45 +174,17 @@ def depth_profile(
             bias=False,
             rng=rng,
         )
+        net, ends = _hidden_layers(net, depth, skip)
         with np.errstate(over="ignore", invalid="ignore"):
-            measured.append(_measure(net, x, loss_gradient))
+            measured.append(_measure(net, ends, x, loss_gradient))
     rms, mean, cosine, gradient = np.moveaxis(np.array(measured), 1, 0)
     layers = np.arange(1, depth + 1)
     scales = _weight_scales(init, gain, x.shape[1], width)
-    predicted = _predict(x, depth, activation, norm, scales)
+    if skip:
+        predicted = _predict_with_skips(x, depth, activation, norm)
+    else:
+        predicted = _predict(x, depth, activation, norm, scales)
     return DepthProfile(layers, rms, mean, cosine, gradient, *predicted)
-
-
-def gradient_ratio(depths=(5, 10, 20, 40), **settings):
-    """Compare the gradient in the first hidden layer with that in the last.
-
-    Parameters
-    ----------
-    depths : sequence of int
-        Numbers of hidden layers.
-    **settings
-        As for `depth_profile`.
-
-    Returns
-    -------
-    ndarray of shape (len(depths),)
-        Geometric mean over the networks of ``|dL/dh_1| / |dL/dh_L|``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `depth_profile`.
-
-    Examples
-    --------
-    >>> ratios = gradient_ratio((5, 20), activation="relu", norm="batch")
-    >>> bool(ratios[1] > 5 * ratios[0] > 5)
-    True
-    """
-    ratios = [
-        depth_profile(depth, **settings).relative_gradient[:, 0] for depth in depths
-    ]
-    return np.array([np.exp(np.log(np.maximum(r, 1e-300)).mean()) for r in ratios])
 
 
 def measure_gradient_rate(
@@ -338,13 +316,20 @@ def _draw_data(data, batch_size, width, rng):
     return x, lambda outputs: softmax_cross_entropy(outputs, labels)[1]
 
 
-def _measure(net, x, loss_gradient):
+def _hidden_layers(net, depth, skip):
+    """Return the network, with skips if asked, and where its hidden layers end."""
+    size = (len(net.layers) - 1) // depth  # linear map, norm, activation
+    starts = range(0, size * depth, size)
+    if not skip:
+        return net, [start + size - 1 for start in starts]
+    blocks = [Residual(net.layers[start : start + size]) for start in starts]
+    return Network([*blocks, net.layers[-1]]), range(depth)
+
+
+def _measure(net, ends, x, loss_gradient):
     """Return rms, mean, cosine and gradient of each hidden layer, shape (4, L)."""
     outputs = net.forward(x, record=True)
     net.backward(loss_gradient(outputs), record=True)
-    depth = sum(type(layer).__name__ == "Linear" for layer in net.layers) - 1
-    size = (len(net.layers) - 1) // depth  # layers per hidden layer
-    ends = range(size - 1, len(net.layers) - 1, size)
     hidden = [net.outputs[end] for end in ends]
     return [
         [np.sqrt((h * h).mean()) for h in hidden],
@@ -394,6 +379,25 @@ def _predict(x, depth, activation, norm, scales):
         log_growth = np.cumsum(np.log(factor[:0:-1]))[::-1]
         gradient = np.exp(0.5 * np.append(log_growth, 0.0))
     return np.array(rms), np.array(cosine), gradient
+
+
+def _predict_with_skips(x, depth, activation, norm):
+    """Return the same with skips; a cosine and a network without norm: unknown.
+
+    The norm divides by the size of the stream, which each layer adds to, so a layer
+    stretches the squared gradient by ``1 + E[phi'**2] / size`` only.
+    """
+    mean, mean_square, slope_square = activation_moments(activation)
+    added = np.arange(depth + 1)
+    size = (x * x).mean() + (mean_square - mean**2) * added + (mean * added) ** 2
+    unknown = np.full(depth, np.nan)
+    if norm is None:
+        return unknown, unknown, unknown
+    rms = np.sqrt(size[1:])
+    if norm == "batch":
+        size = x.var(axis=0).mean() + (mean_square - mean**2) * added
+    log_growth = np.cumsum(np.log1p(slope_square / size[1:-1])[::-1])[::-1]
+    return rms, unknown, np.exp(0.5 * np.append(log_growth, 0.0))
 
 
 def _map_many(cosines, activation, variance):

@@ -29,68 +29,6 @@ class TrainabilityRow(NamedTuple):
     accuracy: np.ndarray
 
 
-class TrainabilityMap(NamedTuple):
-    """Training accuracy over norm, depth and learning rate.
-
-    Attributes
-    ----------
-    norms : tuple of str or None, of length M
-        Norms of the pre-activations.
-    depths : ndarray of int of shape (D,)
-        Numbers of hidden layers.
-    rates : ndarray of shape (R,)
-        Learning rates.
-    accuracy : ndarray of shape (M, D, R)
-        On the training digits after training, mean over the seeds; 0.1 is chance.
-    """
-
-    norms: tuple
-    depths: np.ndarray
-    rates: np.ndarray
-    accuracy: np.ndarray
-
-    def trained(self, threshold=0.7):
-        """Return how many cells of each norm reach ``threshold``, shape (M,)."""
-        return (self.accuracy > threshold).sum(axis=(1, 2))
-
-
-def trainability_map(**settings):
-    """Train small networks at every depth and learning rate, for several norms.
-
-    Parameters
-    ----------
-    **settings
-        As for `trainability_rows`.
-
-    Returns
-    -------
-    TrainabilityMap
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `trainability_rows`.
-
-    References
-    ----------
-    Yang et al. 2019, arXiv:1902.08129 (trainable depth); Bjorck et
-    al. 2018, arXiv:1806.02375 (learning rates).
-
-    Examples
-    --------
-    >>> found = trainability_map(depths=(5,), rates=(1.0,), norms=(None, "batch"))
-    >>> found.trained()
-    array([0, 1])
-    """
-    rows = list(trainability_rows(**settings))
-    norms = tuple(dict.fromkeys(row.norm for row in rows))
-    depths = np.array(list(dict.fromkeys(row.depth for row in rows)))
-    table = np.array([row.accuracy for row in rows])
-    table = table.reshape(len(norms), len(depths), -1)
-    rates = np.array(settings.get("rates", RATES), dtype=float)
-    return TrainabilityMap(norms, depths, rates, table)
-
-
 DEPTHS, RATES = (2, 5, 10, 20), (0.01, 0.1, 1.0, 10.0)
 
 
@@ -144,6 +82,17 @@ def trainability_rows(
     Plain gradient descent in float32; all learning rates of a row are one
     network with a leading axis. A network that diverges keeps the weights it
     had. Batch norm is used and judged with batch statistics.
+
+    References
+    ----------
+    Yang et al. 2019, arXiv:1902.08129 (trainable depth); Bjorck et
+    al. 2018, arXiv:1806.02375 (learning rates).
+
+    Examples
+    --------
+    >>> rows = trainability_rows(depths=(5,), rates=(1.0,), norms=(None, "batch"))
+    >>> [bool(row.accuracy[0] > 0.7) for row in rows]
+    [False, True]
     """
     depths = _each("depths", depths, lambda d: integer("depths", d))
     rates = _each("rates", rates, lambda r: number("rates", r, positive=True))

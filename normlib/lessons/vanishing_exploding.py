@@ -1,60 +1,410 @@
-"""Check of notebook 07."""
+"""Lesson of notebook 07: what norms do to gradients in deep networks."""
 
 import numpy as np
 
 from normlib.depth.gradient_rates import gradient_rate
-from normlib.lessons.checks import NotYet, call, report
+from normlib.depth.mean_field import ACTIVATIONS
+from normlib.lessons.lesson import Card, Exercise, Lesson, Notice, Question, Shown
+from normlib.live.vanishing_exploding import (
+    SIZES,
+    Chain,
+    Collapse,
+    ExplosionRate,
+    GradientByLayer,
+    NormalizedChain,
+    Skips,
+    WhatTrains,
+)
+from normlib.nets.losses import softmax_cross_entropy
+from normlib.nets.network import mlp
 
-ACTIVATIONS = {
-    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "sigmoid": (
-        lambda z: 1 / (1 + np.exp(-z)),
-        lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2,
+QUESTIONS = {
+    "forty_layers": Question(
+        "A random network of 40 ReLU layers with batch norm, before training. On its "
+        "way to layer 1, the gradient ...",
+        {
+            "vanishes": "Each ReLU blocks half of the squared gradient, but batch norm "
+            "divides by a standard deviation that is small enough to give back more.",
+            "keeps its size": "That is what He's weights do *without* a norm. Press "
+            "`none` to see it.",
+            "explodes": "About 2,000-fold. ReLU halves the squared gradient, and batch "
+            "norm divides by a variance that is below one half, since the mean of "
+            "ReLU was taken out first.",
+        },
+        right="explodes",
+    ),
+    "collapse": Question(
+        "Sigmoid layers, untrained. You look at layer 5. Where do twenty digits still "
+        "give different activations?",
+        {
+            "with layer norm only": "It sees one digit at a time. What all digits have "
+            "in common, it cannot tell from the rest.",
+            "with batch norm only": "It subtracts from each unit its mean over the "
+            "digits, which is just what they have in common.",
+            "with either norm": "Layer norm subtracts the mean of one digit's units. "
+            "What the digits share, unit by unit, stays.",
+        },
+        right="with batch norm only",
+    ),
+    "skips": Question(
+        "Now each layer adds to its input: h + relu(BN(h W)). Over 40 layers the "
+        "growth was about 2,000. It becomes about ...",
+        {
+            "2,000, as before": "A part of the gradient now goes past each layer "
+            "unchanged, and the other part shrinks with depth.",
+            "about 10 instead": "h grows, since each layer adds to it. Batch norm "
+            "divides by its spread, so the branches of later layers pass back less and less.",
+            "no growth at all": "The part that goes past keeps its size, and every "
+            "branch still adds something to it.",
+        },
+        right="about 10 instead",
+    ),
+    "twenty_sigmoids": Question(
+        "Twenty sigmoid layers, 100 steps, four learning rates to choose from. Which "
+        "network trains?",
+        {
+            "with either norm": "With layer norm the gradient vanishes before it "
+            "reaches the first layers, at every rate.",
+            "with batch norm only": "It alone keeps the digits apart and the gradient "
+            "alive.",
+            "neither norm helps": "Batch norm does not let the gradient vanish here.",
+        },
+        right="with batch norm only",
+    ),
+    "promise": Question(
+        "Ten weights of 1.2, x = 1, learning rate 0.01. The gradient promises that y "
+        "falls from 6.19 to 3.53. Where does it land?",
+        {
+            "lower than 3.53": "Each weight shrinks, and so does what the others do: "
+            "the joint step takes off less than the single ones together.",
+            "right at 3.53": "That would hold if only one weight moved, or if the step "
+            "were tiny.",
+            "higher than 3.53": "At 3.99. Every weight shrinks, and with it the effect "
+            "of the others: the term in lr squared is positive.",
+        },
+        right="higher than 3.53",
+    ),
+    "kept": Question(
+        "Put batch norm before the last of the ten weights and step again, all weights "
+        "at once. What the gradient promises for y is ...",
+        {
+            "too low, as before": "The lower weights have no say in the size of y now, "
+            "so they cannot get in the way.",
+            "exactly what comes": "The gradient of the lower weights is 0, since their "
+            "size is divided out. Only the last weight moves, and y is linear in it.",
+            "too high": "y is linear in the last weight, and only that one moves.",
+        },
+        right="exactly what comes",
+    ),
+    "inverse": Question(
+        "Batches of B = 8. The variance of a unit scatters around m from unit to unit. "
+        "The mean of m / variance is ...",
+        {
+            "below one": "Small variances count for more than large ones, since they "
+            "stand below the line.",
+            "one": "The mean of an inverse is not the inverse of the mean.",
+            "above one": "A variance of m / 2 gives 2, one of 2 m gives only 1 / 2: "
+            "the small ones win. For B = 8 the mean is 7 / 5.",
+        },
+        right="above one",
     ),
 }
 
+GRADIENT = [
+    Notice(
+        "ReLU with batch norm: about 2,000-fold, also from twice He's weights.",
+        {"gain": 2.0},
+        lambda figure: 1400 < figure.first < 3000,
+        seeds=10,
+    ),
+    Notice(
+        "ReLU without norm: there the scale of the weights decides. At He's the "
+        "gradient keeps its size, at twice He's it grows beyond 10^11.",
+        {"norm": "none", "gain": 2.0},
+        lambda figure: figure.first > 1e11,
+        seeds=10,
+    ),
+    Notice(
+        "Sigmoid without norm: gone, the lines leave the picture.",
+        {"norm": "none", "activation": "sigmoid"},
+        lambda figure: figure.first < 1e-15,
+        seeds=10,
+    ),
+    Notice(
+        "Sigmoid with layer norm: gone as well.",
+        {"norm": "layer", "activation": "sigmoid"},
+        lambda figure: figure.first < 1e-12,
+        seeds=10,
+    ),
+    Notice(
+        "Sigmoid with batch norm: the gradient stays within a factor of 10.",
+        {"norm": "batch", "activation": "sigmoid"},
+        lambda figure: 0.1 < figure.first < 10,
+        seeds=10,
+    ),
+    Notice(
+        "Tanh: both norms make the gradient grow.",
+        {"norm": "layer", "activation": "tanh"},
+        lambda figure: figure.first > 10,
+        seeds=10,
+    ),
+]
 
-def _near(value, wanted):
-    return abs(value - wanted) <= 0.03 * abs(wanted)
+
+COLLAPSE = [
+    Notice(
+        "Without norm and with layer norm the rows are the same for every digit.",
+        {"layer": 5},
+        lambda figure: min(figure.cosines["none"], figure.cosines["layer"]) > 0.999,
+        seeds=10,
+    ),
+    Notice(
+        "With batch norm they differ, as much in layer 20 as in layer 1.",
+        {"layer": 20},
+        lambda figure: abs(figure.cosines["batch"] - 0.85) < 0.02,
+        seeds=10,
+    ),
+    Notice(
+        "ReLU collapses too, only slower: in layer 20 the rows are alike without norm "
+        "and with layer norm, not with batch norm.",
+        {"layer": 20, "activation": "relu"},
+        lambda figure: (
+            min(figure.cosines["none"], figure.cosines["layer"]) > 0.85
+            and figure.cosines["batch"] < 0.4
+        ),
+        seeds=10,
+    ),
+]
+
+SKIPS = [
+    Notice(
+        "Batch norm: about 2,000 without skips, about 10 with them.",
+        {},
+        lambda figure: (
+            1400 < figure.first[False] < 3000 and 6 < figure.first[True] < 20
+        ),
+        seeds=10,
+    ),
+    Notice(
+        "Layer norm: no growth without skips, about 2 with them.",
+        {"norm": "layer"},
+        lambda figure: figure.first[False] < 4 and 1.6 < figure.first[True] < 2.5,
+        seeds=10,
+    ),
+    Notice(
+        "Without a norm, skips alone are harmful: each layer doubles the stream, and "
+        "the gradient explodes. That is why the branch is normalized.",
+        {"norm": "none"},
+        lambda figure: figure.first[True] > 1e6,
+        seeds=10,
+    ),
+]
 
 
-def rate(function):
-    """Check ``function(phi, slope, norm)``: the growth of the squared gradient.
+def _accuracies(figure, norm):
+    """Return the accuracies that the map of one norm shows, depths by rates."""
+    words = [text.get_text() for text in figure.cells[norm]]
+    return np.array(words, dtype=float).reshape(4, 4)
 
-    `phi` and `slope` are phi(z) and phi'(z) at many Gaussian z; `norm` is "batch" or
-    "layer".
-    """
 
-    def check():
-        z = np.random.default_rng(3).normal(size=200_000)
-        for name, (phi, slope) in ACTIVATIONS.items():
-            for norm in ("batch", "layer"):
-                value = call(function, phi(z), slope(z), norm)
-                try:
-                    value = float(value)
-                except (TypeError, ValueError):
-                    raise NotYet(f"one number is needed, got {value!r}.") from None
-                wanted = gradient_rate(name, norm)
-                if _near(value, wanted):
-                    continue
-                other = gradient_rate(name, "layer" if norm == "batch" else "batch")
-                if _near(value, 1 / wanted):
-                    raise NotYet("turn the fraction round: slopes are above.")
-                if _near(value, np.sqrt(wanted)):
-                    raise NotYet("no root: the rate is that of the squared gradient.")
-                if _near(value, other):
-                    raise NotYet(
-                        f"{norm} norm divides by "
-                        f"{'the variance' if norm == 'batch' else 'the mean square'} "
-                        "of phi(z)."
-                    )
-                raise NotYet(
-                    f"{name} with {norm} norm gives {value:.4g}, expected {wanted:.4g}."
-                )
-        return (
-            "the rates of batch norm are all above 1, that of sigmoid under layer "
-            "norm is far below."
-        )
+TRAINS = [
+    Notice(
+        "Sigmoid: with batch norm every depth trains at some learning rate. Without "
+        "norm and with layer norm only 2 layers do.",
+        {"activation": "sigmoid"},
+        lambda figure: (
+            (_accuracies(figure, "batch").max(axis=1) > 0.7).all()
+            and all(
+                ((_accuracies(figure, norm).max(axis=1) > 0.7) == [1, 0, 0, 0]).all()
+                for norm in ("none", "layer")
+            )
+        ),
+    ),
+    Notice(
+        "ReLU, 10 layers, learning rate 1: only batch norm trains.",
+        {"activation": "relu"},
+        lambda figure: (
+            _accuracies(figure, "batch")[2, 2] > 0.7
+            and max(_accuracies(figure, n)[2, 2] for n in ("none", "layer")) < 0.7
+        ),
+    ),
+    Notice(
+        "ReLU, 20 layers: batch norm comes furthest, for all its exploding gradient.",
+        {"activation": "relu"},
+        lambda figure: (
+            _accuracies(figure, "batch")[3].max() - 0.1
+            > max(_accuracies(figure, n)[3].max() for n in ("none", "layer"))
+        ),
+    ),
+]
 
-    report(check)
+CHAIN = [
+    Notice(
+        "3.53 is promised, 3.99 comes. The second order corrects to 4.04.",
+        {},
+        lambda figure: np.allclose(
+            [*figure.step.by_order[1:3], figure.step.exact],
+            [3.53, 4.04, 3.99],
+            atol=0.005,
+        ),
+    ),
+    Notice(
+        "Weights of 0.8: all orders agree. Products of many weights are negligible.",
+        {"weight": 0.8},
+        lambda figure: np.ptp(figure.step.by_order[1:]) < 1e-3 * figure.step.before,
+    ),
+    Notice(
+        "Weights of 1.5, 20 layers: the second-order term alone is 140 times the "
+        "first-order one. The promise means nothing.",
+        {"weight": 1.5, "layers": 20},
+        lambda figure: (
+            abs(
+                (figure.step.by_order[2] - figure.step.by_order[1])
+                / (figure.step.by_order[1] - figure.step.before)
+                + 140
+            )
+            < 1
+        ),
+    ),
+]
+
+NORMALIZED = [
+    Notice(
+        "1.19 is promised, 1.19 comes.",
+        {},
+        lambda figure: (
+            np.isclose(figure.step.exact, 1.19)
+            and np.isclose(figure.step.by_order[1], 1.19)
+        ),
+    ),
+    Notice(
+        "The same with weights of 1.5 in 20 layers.",
+        {"weight": 1.5, "layers": 20},
+        lambda figure: np.isclose(figure.step.exact, figure.step.by_order[1]),
+    ),
+]
+
+RATE = [
+    Notice(
+        "Linear, B = 8: about 1.2. That is 7 / 5 from the division times 6 / 7 for "
+        "what is lost.",
+        {"activation": "linear", "batch_size": 8},
+        lambda figure: abs(figure.points.get_ydata().mean() - 1.2) < 0.08,
+        seeds=10,
+    ),
+    Notice(
+        "ReLU: about 1.8 at B = 8, 1.48 at B = 128. Small batches explode faster.",
+        {"activation": "relu", "batch_size": 8},
+        lambda figure: 1.7 < figure.points.get_ydata().mean() < 1.95,
+        seeds=10,
+    ),
+    Notice(
+        "No curve runs below the linear one: batch norm makes gradients grow even "
+        "where nothing is nonlinear.",
+        {"activation": "linear", "batch_size": 32},
+        lambda figure: all(
+            (figure.theory[name] > figure.theory["linear"]).all()
+            and len(figure.theory[name]) == len(SIZES)
+            for name in ("relu", "tanh", "sigmoid")
+        ),
+    ),
+]
+
+
+def rate(phi, slope, norm):
+    """Return the growth of the squared gradient per layer."""
+    size = phi.var() if norm == "batch" else (phi**2).mean()
+    return (slope**2).mean() / size
+
+
+def _gaussian_values():
+    """Return phi(z), phi'(z) and a norm, for three activations and both norms."""
+    z = np.random.default_rng(3).normal(size=20_000)
+    named = [ACTIVATIONS[name] for name in ("relu", "tanh", "sigmoid")]
+    return [
+        (phi(z), slope(z), norm) for phi, slope in named for norm in ("batch", "layer")
+    ]
+
+
+EXERCISES = {
+    "rate": Exercise(
+        solution=rate,
+        inputs=_gaussian_values,
+        right="sigmoid keeps its gradient under batch norm and loses it under layer "
+        "norm; ReLU grows under batch norm and keeps its size under layer norm.",
+        hints=(
+            "Both rates have the mean of the squared slope above. What does each norm "
+            "divide by?",
+            "`phi.var()` for batch norm, `(phi**2).mean()` for layer norm.",
+        ),
+        mistakes={
+            "turn the fraction round: the slopes stand above.": (
+                lambda phi, slope, norm: 1 / rate(phi, slope, norm)
+            ),
+            "no root: the rate is that of the *squared* gradient.": (
+                lambda phi, slope, norm: np.sqrt(rate(phi, slope, norm))
+            ),
+            "batch norm takes the mean of phi out before it divides.": (
+                lambda phi, slope, norm: rate(phi, slope, "layer")
+            ),
+            "layer norm does not take out the mean over the samples.": (
+                lambda phi, slope, norm: rate(phi, slope, "batch")
+            ),
+            "the two norms are exchanged.": lambda phi, slope, norm: rate(
+                phi, slope, "layer" if norm == "batch" else "batch"
+            ),
+            "square the slopes before the mean.": lambda phi, slope, norm: (
+                slope.mean() ** 2 / ((slope**2).mean() / rate(phi, slope, norm))
+            ),
+        },
+    )
+}
+
+
+def gradients(gain):
+    """Return the gradients by activations and by weights of layer 1."""
+    rng = np.random.default_rng(5)
+    net = mlp([64] * 6 + [10], norm="batch", gain=1.0, eps=0, bias=False, rng=rng)
+    for layer in net.layers[:-1:3]:
+        layer.params["weight"] *= gain
+    x, labels = rng.normal(size=(32, 64)), rng.integers(10, size=32)
+    _, doutputs = softmax_cross_entropy(net.forward(x, record=True), labels)
+    net.backward(doutputs, record=True)
+    return net.output_grads[2], net.layers[0].grads["weight"]
+
+
+CARDS = {
+    "prevents": Card(
+        "Batch norm prevents exploding gradients at the start of training.",
+        test=lambda: gradient_rate("relu", "batch") <= 1,
+        why="It causes them: the rate for ReLU is 1.467, and no activation has one "
+        "below 1.",
+    ),
+    "layer_cures": Card(
+        "Layer norm cures vanishing gradients of deep sigmoid networks.",
+        test=lambda: gradient_rate("sigmoid", "layer") > 0.9,
+        why="Its rate is 0.153. It keeps what all samples have in common.",
+    ),
+    "scale": Card(
+        "With batch norm, doubling all hidden weights changes no gradient.",
+        test=lambda: all(map(np.allclose, gradients(1.0), gradients(2.0))),
+        why="It changes none by the activations, but those by the weights halve "
+        "(notebook 05).",
+    ),
+}
+
+lesson = Lesson(
+    "07",
+    questions=QUESTIONS,
+    figures={
+        "gradient": Shown(GradientByLayer, GRADIENT),
+        "collapse": Shown(Collapse, COLLAPSE),
+        "skips": Shown(Skips, SKIPS),
+        "trains": Shown(WhatTrains, TRAINS),
+        "chain": Shown(Chain, CHAIN),
+        "normalized_chain": Shown(NormalizedChain, NORMALIZED),
+        "rate": Shown(ExplosionRate, RATE),
+    },
+    exercises=EXERCISES,
+    cards=CARDS,
+)

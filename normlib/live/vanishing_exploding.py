@@ -4,25 +4,70 @@ from functools import cache
 
 import numpy as np
 
+from normlib.datasets import digits_split
 from normlib.depth.gradient_rates import batch_norm_rate
-from normlib.depth.joint_update import chain_update
-from normlib.depth.propagation import depth_profile, measure_gradient_rate
+from normlib.depth.joint_update import chain_update, normalized_chain_update
+from normlib.depth.propagation import (
+    depth_profile,
+    mean_cosine,
+    measure_gradient_rate,
+)
 from normlib.depth.trainability import trainability_rows
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
+from normlib.nets.network import mlp
 
 NORMS = style.NORMS
+WORDS = {"none": "without norm", "batch": "with batch norm", "layer": "with layer norm"}
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
-# 25 decades are enough to see: steeper lines leave the frame. Data beyond these
+# 20 decades are enough to see: steeper lines leave the frame. Data beyond these
 # limits would overflow on the way to pixels.
-BOTTOM, TOP = 1e-15, 1e10
+BOTTOM, TOP = 1e-8, 1e12
 FLOOR, CEILING = 1e-300, 1e300
 
 
-class GradientByLayer(LiveFigure):
-    """Random networks of digits: gradient by layer, and how alike samples become."""
+def two_digits(value):
+    """Return a positive number in two digits: 2,000, 0.23, 1.2e-09."""
+    if value < 1e-100:
+        return "0 (below 1e-100)"
+    if 1e-3 <= value < 1e5:
+        digits = max(0, 1 - int(np.floor(np.log10(value))))
+        return f"{float(f'{value:.2g}'):,.{digits}f}"
+    return f"{value:.1e}"
 
-    height = 4.4
+
+def gradient_axes(fig, deepest):
+    """Return axes for the length of a gradient by layer."""
+    ax = fig.add_axes((0.09, 0.15, 0.88, 0.73))
+    ax.set(yscale="log", xlim=(0, deepest + 1), ylim=(BOTTOM, TOP))
+    ax.set_yticks([1e-8, 1e-4, 1, 1e4, 1e8, 1e12])
+    ax.minorticks_off()
+    ax.set_xlabel("layer (1 is next to the input)")
+    ax.set_title("length of the gradient by the activations, last layer = 1")
+    ax.axhline(1, color=style.INK, linewidth=0.8)
+    return ax
+
+
+def in_frame(first):
+    """Return a height in the frame for a word on the gradient at layer 1."""
+    inside = first if BOTTOM * 30 < first < TOP / 30 else 1.0
+    return inside * (12 if first >= 1 else 1 / 12)
+
+
+def show_profile(profile, lines, dashed):
+    """Set lines to the gradients, dashed to the predicted one; return layer 1's."""
+    relative = np.clip(profile.relative_gradient, FLOOR, CEILING)
+    for line, row in zip(lines, relative, strict=True):
+        line.set_data(profile.layers, row)
+    known = np.isfinite(profile.predicted_gradient)
+    predicted = np.clip(profile.predicted_gradient[known], FLOOR, CEILING)
+    dashed.set_data(profile.layers[known], predicted)
+    return float(np.exp(np.log(relative[:, 0]).mean()))
+
+
+class GradientByLayer(LiveFigure):
+    """Random networks of digits: the length of the gradient, layer by layer."""
+
     deepest = 40
 
     def make_controls(self):
@@ -36,57 +81,149 @@ class GradientByLayer(LiveFigure):
         }
 
     def draw(self, fig):
-        """Draw the axes, one line per network, and the predictions."""
-        self.left = fig.add_axes((0.09, 0.14, 0.52, 0.74))
-        self.left.set(yscale="log", xlim=(0, self.deepest + 1), ylim=(BOTTOM, TOP))
-        self.left.set_yticks([1e-15, 1e-10, 1e-5, 1, 1e5, 1e10])
-        self.left.minorticks_off()
-        self.left.set_xlabel("layer (1 is next to the input)")
-        self.left.set_title("gradient length, last layer = 1")
-        self.left.axhline(1, color=style.INK, linewidth=0.8)
-        self.right = fig.add_axes((0.70, 0.14, 0.28, 0.74))
-        self.right.set(xlim=(0, self.deepest + 1), ylim=(-0.1, 1.05))
-        self.right.set_xlabel("layer")
-        self.right.set_title("cosine of samples")
-        self.lines = [self.left.plot([], [], linewidth=1.2)[0] for _ in range(3)]
-        self.cosines = [self.right.plot([], [], linewidth=1.2)[0] for _ in range(3)]
-        (self.predicted,) = self.left.plot([], [], "--", color=style.INK, linewidth=1.5)
-        (self.alike,) = self.right.plot([], [], "--", color=style.INK, linewidth=1.5)
-        self.left.text(40, 3e-15, "lines: 3 networks, dashed: predicted", ha="right")
-        return [*self.lines, self.predicted, *self.cosines, self.alike]
+        """Draw the axes, one line per network, and the prediction."""
+        ax = gradient_axes(fig, self.deepest)
+        self.lines = [ax.plot([], [], linewidth=1.5)[0] for _ in range(3)]
+        (self.predicted,) = ax.plot([], [], "--", color=style.INK, linewidth=1.5)
+        ax.text(40, 3e-8, "lines: 3 networks, dashed: predicted", ha="right")
+        self.end = ax.text(1, 1, "", weight="bold", va="center")
+        return [*self.lines, self.predicted, self.end]
 
     def move(self, norm, activation, depth, gain, seed):
         """Draw three new networks and send one gradient through each."""
         how = {"activation": activation, "norm": NORMS[norm], "gain": gain}
-        profile = depth_profile(depth, init="he", rng=seed, **how)
-        relative = np.clip(profile.relative_gradient, FLOOR, CEILING)
-        for line, curve, row, cosine in zip(
-            self.lines, self.cosines, relative, profile.cosine, strict=True
-        ):
-            line.set_data(profile.layers, row)
-            curve.set_data(profile.layers, cosine)
-            for artist in (line, curve):
-                artist.set_color(style.NORM_COLOR[norm])
-        predicted = np.clip(profile.predicted_gradient, FLOOR, CEILING)
-        self.predicted.set_data(profile.layers, predicted)
-        self.alike.set_data(profile.layers, profile.predicted_cosine)
-        first = np.exp(
-            np.mean(np.log(np.maximum(profile.relative_gradient[:, 0], 1e-300)))
-        )
+        profile = depth_profile(depth, rng=seed, **how)
+        self.first = show_profile(profile, self.lines, self.predicted)
+        for line in self.lines:
+            line.set_color(style.NORM_COLOR[norm])
+        self.end.set_position((1, in_frame(self.first)))
+        self.end.set_text(f"layer 1: times {two_digits(self.first)}")
         what = (
             "vanishes"
-            if first < 0.05
+            if self.first < 0.05
             else "explodes"
-            if first > 20
+            if self.first > 20
             else "keeps its size within a factor of 20"
         )
-        shown = "below 1e-100" if first < 1e-100 else f"{first:.2g}"
         return (
-            f"{depth} layers of {activation}, norm {norm}, weights {gain:g} times "
-            f"He's, seed {seed}: the gradient {what}. At layer 1 it is {shown} times "
-            f"that at the last layer; the mean cosine between samples there is "
-            f"{profile.cosine[:, -1].mean():z.2f}."
+            f"{depth} layers of {activation} {WORDS[norm]}, weights {gain:g} times "
+            f"He's: the gradient {what}. At layer 1 it is {two_digits(self.first)} "
+            "times that at the last layer (geometric mean of three networks)."
         )
+
+
+class Skips(LiveFigure):
+    """The same gradient with skip connections and without, side by side."""
+
+    deepest = 40
+
+    def make_controls(self):
+        """Return the controls: norm, activation, depth and seed."""
+        return {
+            "norm": controls.choice("norm", list(NORMS), "batch"),
+            "activation": controls.choice("activation", ["relu", "tanh"], "relu"),
+            "depth": controls.whole("depth", 5, self.deepest, self.deepest),
+            "seed": controls.seed(),
+        }
+
+    def draw(self, fig):
+        """Draw the axes and the lines of both kinds of network."""
+        ax = gradient_axes(fig, self.deepest)
+        self.lines, self.dashed, self.words = {}, {}, {}
+        for skip, width in ((False, 1.0), (True, 3.0)):
+            self.lines[skip] = [ax.plot([], [], linewidth=width)[0] for _ in range(3)]
+            (self.dashed[skip],) = ax.plot([], [], "--", color=style.INK)
+            self.words[skip] = ax.text(1, 1, "", weight="bold", va="center")
+        ax.text(40, 3e-8, "thick: with skips, dashed: predicted", ha="right")
+        lines = [line for lines in self.lines.values() for line in lines]
+        return [*lines, *self.dashed.values(), *self.words.values()]
+
+    def move(self, norm, activation, depth, seed):
+        """Send one gradient through three networks of each kind."""
+        self.first = {}
+        for skip, lines in self.lines.items():
+            profile = depth_profile(
+                depth, activation=activation, norm=NORMS[norm], skip=skip, rng=seed
+            )
+            self.first[skip] = show_profile(profile, lines, self.dashed[skip])
+            for line in lines:
+                line.set_color(style.NORM_COLOR[norm])
+        without, with_skips = self.first[False], self.first[True]
+        # The word of the larger one stands above, that of the smaller below the 1.
+        for skip, word in ((False, "without skips"), (True, "with skips")):
+            larger = self.first[skip] >= self.first[not skip]
+            height = in_frame(max(self.first[skip], 1)) if larger else 1 / 12
+            self.words[skip].set_position((1, height))
+            self.words[skip].set_text(f"{word}: times {two_digits(self.first[skip])}")
+        return (
+            f"{depth} layers of {activation} {WORDS[norm]}: at layer 1 the gradient is "
+            f"{two_digits(without)} times that at the last layer without skips, "
+            f"{two_digits(with_skips)} times with them."
+        )
+
+
+class Collapse(LiveFigure):
+    """What a layer makes of twenty digits: rows that differ, or all the same row."""
+
+    depth, shown, units = 20, 20, 32
+
+    def make_controls(self):
+        """Return the controls: layer, activation and seed."""
+        return {
+            "layer": controls.whole("layer", 1, self.depth, 5),
+            "activation": controls.choice("activation", ["sigmoid", "relu"], "sigmoid"),
+            "seed": controls.seed(),
+        }
+
+    def draw(self, fig):
+        """Draw a table of activations for each norm."""
+        self.tables, self.titles = {}, {}
+        for k, norm in enumerate(NORMS):
+            ax = fig.add_axes((0.07 + 0.315 * k, 0.13, 0.285, 0.73))
+            self.tables[norm] = style.cells(ax, (self.shown, self.units), "Greys", 0, 1)
+            ax.set(xticks=[], yticks=[])
+            ax.set_xlabel(f"{self.units} units")
+            if k == 0:
+                ax.set_ylabel("20 digits, two of each class")
+            self.titles[norm] = style.moving_title(ax)
+        return [*self.tables.values(), *self.titles.values()]
+
+    def move(self, layer, activation, seed):
+        """Show the activations of one layer under each norm."""
+        self.cosines = cosines = {}
+        for norm in NORMS:
+            table, cosines[norm] = layer_of_digits(norm, activation, seed)[layer - 1]
+            self.tables[norm].set_array(table / table.max())
+            word = "no norm" if norm == "none" else f"{norm} norm"
+            self.titles[norm].set_text(f"{word}: cosine {cosines[norm]:.2f}")
+        return (
+            f"Layer {layer} of {activation}: the mean cosine between two digits is "
+            f"{cosines['none']:.4f} without norm, {cosines['batch']:.4f} with batch "
+            f"norm, {cosines['layer']:.4f} with layer norm. At 1 all rows point the "
+            "same way."
+        )
+
+
+@cache
+def layer_of_digits(norm, activation, seed):
+    """Return, layer by layer, part of the activations of digits and their cosine."""
+    rng = np.random.default_rng(seed)
+    digits = digits_split(rng, standardized=True)
+    x, labels = digits.x_train[:128], digits.y_train[:128]
+    rows = [row for k in range(10) for row in np.flatnonzero(labels == k)[:2]]
+    net = mlp(
+        [64] + [64] * Collapse.depth + [10],
+        activation=activation,
+        norm=NORMS[norm],
+        bias=False,
+        rng=rng,
+    )
+    net.forward(x, record=True)
+    step = 2 if norm == "none" else 3
+    return [
+        (h[rows, : Collapse.units], mean_cosine(h))
+        for h in net.outputs[step - 1 : -1 : step]
+    ]
 
 
 SIZES = (4, 5, 6, 8, 12, 16, 32, 64, 128)
@@ -108,14 +245,14 @@ class ExplosionRate(LiveFigure):
         return {
             "activation": controls.choice("activation", list(ACTIVATIONS), "relu"),
             "batch_size": controls.steps("batch size B", list(SIZES), 128),
-            "seed": controls.whole("seed", 0, 4, 0),
+            "seed": controls.whole("seed", 0, 9, 0),
         }
 
     def draw(self, fig):
         """Draw the theory of each activation, and places for measured points."""
         ax = fig.add_axes((0.09, 0.16, 0.60, 0.72))
         ax.set_xscale("log", base=2)
-        ax.set(xlim=(3.5, 150), ylim=(0.9, 3.8))
+        ax.set(xlim=(3.5, 150), ylim=(0.6, 3.5))
         ax.set_xticks([4, 8, 16, 32, 64, 128], ["4", "8", "16", "32", "64", "128"])
         ax.minorticks_off()
         ax.set_xlabel("batch size B")
@@ -126,13 +263,22 @@ class ExplosionRate(LiveFigure):
             for name in ACTIVATIONS
         }
         for values in self.theory.values():
-            ax.plot(SIZES, values, color="#cccccc", linewidth=1.2)
+            ax.plot(SIZES, values, color="#9a9a9a", linewidth=1.2)
+        for name, size, lift in (
+            ("relu", 16, 0.1),
+            ("tanh", 64, 0.08),
+            ("sigmoid, linear", 32, -0.32),
+        ):
+            height = self.theory[name.split(",")[0]][SIZES.index(size)]
+            ax.text(size, height + lift, name, ha="center")
         (self.curve,) = ax.plot(SIZES, self.theory["relu"], "--", color=style.INK)
         (self.points,) = ax.plot([], [], "o", color=style.BATCH, markersize=7)
         self.points.set_alpha(0.7)
-        self.note = fig.text(0.73, 0.70, "", weight="bold")
-        self.heads = [fig.text(0.73, 0.58 - 0.1 * k, "") for k in range(3)]
-        fig.text(0.73, 0.16, "dashed: theory\ngrey: the others\ndots: 3 networks")
+        self.note = fig.text(0.72, 0.80, "", weight="bold")
+        self.heads = [fig.text(0.72, 0.70 - 0.09 * k, "") for k in range(5)]
+        fig.text(
+            0.72, 0.16, "dashed: theory\ngrey: other activations\ndots: 3 networks"
+        )
         return [self.curve, self.points, self.note, *self.heads]
 
     def move(self, activation, batch_size, seed):
@@ -146,9 +292,15 @@ class ExplosionRate(LiveFigure):
         self.heads[0].set_text(f"theory {expected:.3f}")
         self.heads[1].set_text(f"measured {rates.mean():.3f}")
         self.heads[2].set_text(f"in 40 layers: {rates.mean() ** 20:.3g}")
+        # Of the linear network the two parts are known by themselves.
+        B, linear = batch_size, activation == "linear"
+        divided = f"by 1 / variance: {(B - 1) / (B - 3):.3f}" if linear else ""
+        removed = f"by what is lost: {(B - 2) / (B - 1):.3f}" if linear else ""
+        self.heads[3].set_text(divided)
+        self.heads[4].set_text(removed)
         over_40 = f"{rates.mean() ** 20:.3g} times (theory {expected**20:.3g})"
         return (
-            f"Batch norm, {activation}, B = {batch_size}, seed {seed}: per layer the "
+            f"Batch norm, {activation}, B = {batch_size}: per layer the "
             f"squared gradient grows by {rates.mean():.3f} (three networks, "
             f"{rates.min():.2f} to {rates.max():.2f}); theory says {expected:.3f}. "
             f"Over 40 layers the gradient then grows {over_40}."
@@ -209,7 +361,7 @@ class WhatTrains(LiveFigure):
             for name, norm in NORMS.items()
         }
         return (
-            f"{activation}, seed {seed}, 100 steps: of 16 networks {trained['none']} "
+            f"{activation}, 100 steps: of 16 networks {trained['none']} "
             f"reach 70 percent training accuracy without norm, {trained['batch']} with "
             f"batch norm, {trained['layer']} with layer norm."
         )
@@ -227,64 +379,89 @@ class WhatTrains(LiveFigure):
             self.counts[name].set_text(f"{name}: {np.sum(found > 0.7)} of 16")
 
 
+EDGE = 1e6
+
+
 class Chain(LiveFigure):
     """One step on a chain of weights: what was promised, and what happens."""
+
+    update, where = staticmethod(chain_update), "no norm"
 
     def make_controls(self):
         """Return the controls: number of layers, the weights and learning rate."""
         return {
-            "layers": controls.whole("layers", 1, 20, 10),
+            "layers": controls.whole("layers", 2, 20, 10),
             "weight": controls.slider("every weight", 0.5, 1.5, 1.2, 0.05),
             "lr": controls.log_slider("learning rate", -4, -1, 0.01, 0.25),
         }
 
     def draw(self, fig):
         """Draw places for the output by order, before and after."""
-        ax = fig.add_axes((0.10, 0.18, 0.62, 0.68))
-        ax.set(xlim=(-0.6, 6.6), ylim=(-1.6, 1.6))
+        ax = fig.add_axes((0.10, 0.18, 0.60, 0.68))
+        ax.set_yscale("symlog", linthresh=1, linscale=5)
+        ax.set(xlim=(-0.6, 6.6), ylim=(-3 * EDGE, 3 * EDGE))
+        ticks = [-1e6, -1e3, -1, 0, 1, 1e3, 1e6]
+        ax.set_yticks(ticks, ["$-10^6$", "$-10^3$", "-1", "0", "1", "$10^3$", "$10^6$"])
+        ax.minorticks_off()
         names = ["before", "first", "second", "third", "fourth", "fifth", "exact"]
         ax.set_xticks(range(7), names)
         ax.set_xlabel("terms kept, up to this order in the learning rate")
         ax.set_title("output y after the step / before it")
         ax.axhline(0, color=style.INK, linewidth=0.8)
         (self.points,) = ax.plot([], [], "o-", color=style.AFTER, markersize=8)
-        (self.exact,) = ax.plot([], [], "s", color=style.BATCH, markersize=11)
-        (self.level,) = ax.plot([-0.6, 6.6], [1, 1], "--", color=style.BATCH)
+        (self.exact,) = ax.plot([], [], "s", markersize=11, color=style.INK)
+        (self.level,) = ax.plot([-0.6, 6.6], [1, 1], "--", color=style.INK)
         self.level.set_linewidth(1)
-        fig.text(0.75, 0.18, "values beyond the frame\nstand at its edge")
-        self.notes = [fig.text(0.75, 0.74 - 0.13 * k, "") for k in range(4)]
+        fig.text(0.72, 0.18, "values beyond $10^6$\nstand at the edge")
+        self.notes = [fig.text(0.72, 0.80 - 0.11 * k, "") for k in range(5)]
         return [self.points, self.exact, self.level, *self.notes]
 
     def move(self, layers, weight, lr):
         """Take one step of gradient descent on y itself."""
-        step = chain_update(np.full(layers, weight), lr=lr)
-        orders = np.append(step.by_order, np.full(6, step.exact))[:6] / step.before
+        weights = np.full(layers, weight)
+        self.step = step = self.update(weights, lr=lr)
+        by_order = np.append(step.by_order, np.full(6, step.exact))[:6]
         exact = step.exact / step.before
-        self.points.set_data(range(6), np.clip(orders, -1.5, 1.5))
-        self.exact.set_data([6], [np.clip(exact, -1.5, 1.5)])
-        self.level.set_ydata([np.clip(exact, -1.5, 1.5)] * 2)
-        first = step.by_order[1]
+        edge = 2 * EDGE
+        self.points.set_data(range(6), np.clip(by_order / step.before, -edge, edge))
+        self.exact.set_data([6], [np.clip(exact, -edge, edge)])
+        self.level.set_ydata([np.clip(exact, -edge, edge)] * 2)
+        first, second = step.by_order[1], step.by_order[2]
         for text, words in zip(
             self.notes,
             (
                 f"before {step.before:.4g}",
+                f"first-order term {first - step.before:.3g}",
+                f"second-order term {second - first:z.3g}",
                 f"promised {first:.4g}",
-                f"second order {np.append(step.by_order, step.exact)[2]:.4g}",
                 f"exact {step.exact:.4g}",
             ),
             strict=True,
         ):
             text.set_text(words)
+        off = abs(first - step.exact)
+        kept = off <= 1e-12 * abs(step.before)
         return (
-            f"{layers} layers of weight {weight:g}, learning rate {lr:.2g}: y was "
-            f"{step.before:.4g}. The gradient promises {first:.4g}, the step gives "
-            f"{step.exact:.4g}; the promise is off by {abs(first - step.exact):.2g}."
+            f"{layers} layers of weight {weight:g}, {self.where}, "
+            f"learning rate {lr:.2g}: y was {step.before:.4g}. The gradient promises "
+            f"{first:.4g}, the step gives {step.exact:.4g}: "
+            + ("the promise is kept." if kept else f"the promise is off by {off:.2g}.")
         )
+
+
+class NormalizedChain(Chain):
+    """The same step with batch norm before the last weight."""
+
+    update = staticmethod(normalized_chain_update)
+    where = "batch norm before the last"
 
 
 FIGURES = {
     "gradient": GradientByLayer,
+    "skips": Skips,
+    "collapse": Collapse,
     "chain": Chain,
+    "normalized_chain": NormalizedChain,
     "rate": ExplosionRate,
     "what_trains": WhatTrains,
 }

@@ -16,7 +16,6 @@ PATHS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
 NOT_YET = {
     "03",
     "05",
-    "07",
 }
 
 each = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)

@@ -1,0 +1,417 @@
+"""Claims of notebook 07."""
+
+import numpy as np
+import pytest
+from claims import claim, no_claim, seeds
+
+from normlib import batch_norm
+from normlib.depth.first_steps import first_steps
+from normlib.depth.gradient_rates import batch_norm_rate, gradient_rate
+from normlib.depth.joint_update import chain_update, normalized_chain
+from normlib.depth.mean_field import activation_moments, settled_variance
+from normlib.depth.propagation import depth_profile
+from normlib.depth.trainability import trainability_rows
+from normlib.lessons.vanishing_exploding import gradients
+
+no_claim("07", "He's choice is $\\sigma_w^2 = 2$, LeCun's is 1.", "definition")
+no_claim("07", "four depths, four learning rates, three norms", "counted on the page")
+no_claim(
+    "07",
+    "A number is the accuracy on the training digits after 100 steps",
+    "definition",
+)
+no_claim("07", "A title counts the cells above 0.70.", "definition")
+no_claim("07", "100 steps are few.", "counted on the page")
+no_claim("07", "0.10 is guessing", "definition")
+no_claim("07", "and lower $y$ itself", "instruction")
+no_claim("07", "On its way to layer 1", "definition")
+no_claim("07", "The figure takes the batch $x = -1, 1$", "definition")
+no_claim("07", "Going deeper: why small batches explode faster", "instruction")
+no_claim(
+    "07",
+    "A random network of 40 ReLU layers with batch norm, before training.",
+    "definition",
+)
+no_claim("07", "You look at layer 5.", "instruction")
+no_claim("07", "Where do twenty digits still give different activations?", "question")
+no_claim(
+    "07",
+    "Twenty sigmoid layers, 100 steps, four learning rates to choose from.",
+    "definition",
+)
+no_claim("07", "Put batch norm before the last of the ten weights", "instruction")
+no_claim("07", "Batches of B = 8.", "definition")
+no_claim("07", "Goodfellow et al. call such cases rare", "quotation")
+no_claim(
+    "07",
+    "Ioffe & Szegedy conjectured that batch norm may bring the singular values of the "
+    "layer Jacobians close to 1.",
+    "quotation",
+)
+
+
+def growth(seed, depth=40, **settings):
+    """Return the gradient by the activations at layer 1 over that at the last."""
+    profile = depth_profile(depth, networks=1, rng=seed, **settings)
+    return profile.relative_gradient[0, 0]
+
+
+def accuracies(**settings):
+    """Return the accuracies of all rows, shape (norms, depths, rates)."""
+    rows = list(trainability_rows(**settings))
+    norms = len({row.norm for row in rows})
+    return np.array([row.accuracy for row in rows]).reshape(
+        norms, -1, rows[0].accuracy.size
+    )
+
+
+def growths(sentence, **settings):
+    return np.array([growth(seed, **settings) for seed in seeds(sentence)])
+
+
+@claim(
+    "07",
+    "About 2,000-fold. ReLU halves the squared gradient, and batch norm divides by a "
+    "variance that is below one half",
+    "Over 40 layers the growth was about 2,000.",
+    "makes them explode in deep ReLU networks",
+)
+def test_batch_norm_explodes():
+    found = growths("About 2,000-fold.", norm="batch")
+    assert ((found > 1300) & (found < 3200)).all(), found
+    assert 1700 < np.median(found) < 2300
+
+
+@claim(
+    "07",
+    "about 10 instead",
+    "2,000, as before",
+    "Batch norm divides by its spread, so the branches of later layers pass back less "
+    "and less.",
+    "beside the 1 that goes past it",
+    "With skips, growth is a power of the depth instead of exponential.",
+    "a product of those grows only like a *power* of the depth",
+)
+def test_skips_tame_the_explosion():
+    found = growths("It becomes about 10.", norm="batch", skip=True)
+    assert ((found > 6) & (found < 20)).all(), found
+    assert 8 < np.median(found) < 13
+    mean, mean_square, slope_square = activation_moments("relu")
+    variance = mean_square - mean**2
+    assert np.isclose(slope_square / variance, batch_norm_rate("relu"))
+    sizes = [
+        np.prod(1 + slope_square / (0.42 + variance * np.arange(1, depth)))
+        for depth in (1000, 2000)
+    ]
+    assert np.isclose(sizes[1] / sizes[0], 2 ** batch_norm_rate("relu"), rtol=0.01)
+
+
+@claim("07", "A product of equal factors grows exponentially with depth.")
+def test_equal_factors():
+    assert np.prod([1.5] * 40) == pytest.approx(1.5**40)
+
+
+@claim(
+    "07",
+    "If most factors shrink a vector, the product tends to 0; if most stretch it, to "
+    "infinity.",
+)
+def test_a_product_of_many_factors():
+    assert 0.5**40 < 1e-12 < 1e6 < 1.5**40
+
+
+@claim("07", "That is what He's weights do *without* a norm.")
+def test_he_keeps_the_size():
+    found = growths("That is what He's weights do without a norm.")
+    assert ((found > 0.1) & (found < 10)).all(), found
+    assert 0.4 < np.median(found) < 2.5
+
+
+@claim(
+    "07",
+    "Each ReLU blocks half of the squared gradient, but batch norm divides by a "
+    "standard deviation that is small enough to give back more.",
+    "Batch norm has first removed the mean over the samples, and what is left is "
+    "smaller.",
+)
+def test_half_and_below_one_half():
+    mean, mean_square, slope_square = activation_moments("relu")
+    assert slope_square == mean_square == 0.5
+    assert mean_square - mean**2 < 0.35
+
+
+@claim(
+    "07",
+    "Without a norm tanh settles only slowly: its rate tends to 1, and yet over 40 "
+    "layers the gradient loses a factor of about 5.",
+    "The mean of tanh is 0, so there both norms have the same rate.",
+)
+def test_tanh_settles_slowly():
+    rates = []
+    for layers in (10, 100, 1000, 10000):
+        variance = settled_variance("tanh", layers=layers)
+        rates.append(activation_moments("tanh", variance).slope_square)
+    assert (np.diff(rates) > 0).all()
+    assert rates[0] < 0.92 < 0.9997 < rates[-1] < 1
+    sentence = "Without a norm tanh settles only slowly"
+    found = growths(sentence, activation="tanh", init="lecun")
+    assert ((found > 1 / 12) & (found < 1 / 2.5)).all(), found
+    assert 4 < 1 / np.median(found) < 6
+    assert gradient_rate("tanh", "layer") == pytest.approx(
+        gradient_rate("tanh", "batch")
+    )
+
+
+@claim(
+    "07",
+    "keeps gradients alive in deep sigmoid networks",
+    "layer norm does neither",
+    "Layer norm: ReLU 1, sigmoid 0.15.",
+    "Batch norm: sigmoid about 1, ReLU 1.47 and more in small batches.",
+    "For ReLU both come out by hand: $\\frac{1/2}{1/2} = 1$ with layer norm",
+    "It causes them: the rate for ReLU is 1.467, and no activation has one below 1.",
+    "Its rate is 0.153.",
+)
+def test_rates():
+    assert gradient_rate("relu", "batch") == pytest.approx(1.467, abs=5e-4)
+    assert gradient_rate("relu", "layer") == pytest.approx(1.0)
+    assert gradient_rate("sigmoid", "batch") == pytest.approx(1.03, abs=5e-3)
+    assert gradient_rate("sigmoid", "layer") == pytest.approx(0.153, abs=5e-4)
+    for name in ("linear", "relu", "tanh", "sigmoid"):
+        assert gradient_rate(name, "batch") >= 1 - 1e-12
+    assert batch_norm_rate("relu", 8) > 1.7
+    for seed in seeds("layer norm does neither"):
+        assert growth(seed, norm="layer", activation="sigmoid") < 1e-12
+        assert 0.1 < growth(seed, norm="layer") < 10
+        assert 0.1 < growth(seed, norm="batch", activation="sigmoid") < 10
+
+
+@claim(
+    "07", "Without batch norm the samples of a deep random network become nearly alike."
+)
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_collapse(activation):
+    for seed in seeds("Without batch norm the samples collapse"):
+        cosines = {
+            norm: depth_profile(
+                40, networks=1, activation=activation, norm=norm, rng=seed
+            ).cosine[0, -1]
+            for norm in (None, "layer", "batch")
+        }
+        assert min(cosines[None], cosines["layer"]) > 0.9, cosines
+        assert cosines["batch"] < 0.87
+
+
+@claim(
+    "07",
+    "A sigmoid is positive: its mean is large and its variance small.",
+)
+def test_the_mean_of_a_sigmoid():
+    mean, mean_square, _ = activation_moments("sigmoid")
+    assert mean == pytest.approx(0.5)
+    assert mean_square - mean**2 < 0.05
+
+
+@pytest.mark.slow
+@claim(
+    "07",
+    "With layer norm the gradient vanishes before it reaches the first layers, at "
+    "every rate.",
+)
+@claim("07", "training can start in spite of it")
+def test_twenty_layers_train_with_batch_norm_only():
+    fresh = seeds("Twenty sigmoid layers")
+    for seed in fresh:
+        found = accuracies(depths=(20,), seeds=(seed,))[:, 0]
+        none, batch, layer = found.max(axis=1)
+        assert batch > 0.7 > 0.2 > max(none, layer), (seed, found)
+        relu = accuracies(
+            depths=(10, 20),
+            activation="relu",
+            init="he",
+            rates=(0.1, 1.0),
+            seeds=(seed,),
+        )
+        assert relu[1, 0, 1] > 0.7 > max(relu[0, 0, 1], relu[2, 0, 1]), (seed, relu)
+        none, batch, layer = relu[:, 1].max(axis=1)
+        assert batch - 0.1 > max(none, layer), (seed, relu)
+
+
+@pytest.mark.slow
+@claim(
+    "07",
+    "In 1,000 steps layer norm trains 5 sigmoid layers as well, but not 10.",
+)
+def test_layer_norm_in_more_steps():
+    for seed in seeds("In 1,000 steps layer norm trains 5 sigmoid layers as well"):
+        found = accuracies(
+            depths=(5, 10),
+            rates=(1.0, 10.0),
+            norms=(None, "layer"),
+            steps=1000,
+            seeds=(seed,),
+        ).max(axis=2)
+        assert found[1, 0] > 0.9 > 0.5 > max(found[1, 1], found[0, 0]), found
+
+
+@claim(
+    "07",
+    "negligible if those are below 1, huge if above",
+    "Ten weights of 1.2, x = 1, learning rate 0.01. The gradient promises that y falls "
+    "from 6.19 to 3.53. Where does it land?",
+    "lower than 3.53",
+    "higher than 3.53",
+    "At 3.99. Every weight shrinks",
+    "right at 3.53",
+    "the joint step takes off less than the single ones together",
+)
+def test_the_chain():
+    step = chain_update(np.full(10, 1.2), lr=0.01)
+    assert (step.before, step.by_order[1], step.exact) == pytest.approx(
+        (6.19, 3.53, 3.99), abs=5e-3
+    )
+    below = chain_update(np.full(20, 0.8), lr=0.01).by_order
+    assert abs(below[2] - below[1]) < 0.01 * abs(below[1] - below[0])
+    above = chain_update(np.full(20, 1.5), lr=0.01).by_order
+    assert abs(above[2] - above[1]) > 100 * abs(above[1] - above[0])
+
+
+@claim(
+    "07",
+    "Two things are not divided out: a sign, and a 0.",
+    "What the lower weights do to the *size* is divided out.",
+    "The lower weights have no say in the size of y now",
+    "the lower ones cannot spoil it",
+)
+@claim("07", "The gradient of the lower weights is 0, since their size is divided out.")
+def test_what_is_not_divided_out():
+    for seed in seeds("Two things are not divided out"):
+        rng = np.random.default_rng(seed)
+        x, w = rng.normal(size=7), rng.normal(size=6)
+        y = normalized_chain(w, x)
+        for factor in (2.0, 0.1, 1000.0):
+            changed = w * np.array([1, factor, 1, 1, 1, 1])
+            np.testing.assert_allclose(normalized_chain(changed, x), y)
+        flipped, zero = w.copy(), w.copy()
+        flipped[2], zero[2] = -w[2], 0.0
+        np.testing.assert_allclose(normalized_chain(flipped, x), -y)
+        assert (normalized_chain(zero, x) == 0).all()
+
+
+@claim("07", "without the norm nearly every step changes the statistics of the last")
+def test_a_step_changes_the_statistics():
+    for seed in seeds("nearly every step changes the statistics"):
+        w = np.random.default_rng(seed).normal(1.0, 0.3, size=10)
+        step = chain_update(w, lr=0.001)
+        moved = w - 0.001 * step.gradient
+        assert np.prod(moved[:-1]) != pytest.approx(np.prod(w[:-1]), rel=1e-6)
+
+
+@claim(
+    "07",
+    "Are the lower layers useless, then?",
+    "all that a linear layer can change here is mean and scale",
+    "Layers with nonlinear activations change more than that, and what they change "
+    "beyond mean and scale stays.",
+)
+def test_what_lower_layers_can_still_do():
+    """Weights that bend the input change the normalized result, linear ones do not."""
+    for seed in seeds("Are the lower layers useless, then?"):
+        rng = np.random.default_rng(seed)
+        x, (a, b) = rng.normal(size=(20, 1)), rng.uniform(0.5, 2, size=2)
+        straight = [batch_norm(c * x, eps=0)[0] for c in (a, b)]
+        bent = [batch_norm(np.tanh(c * x), eps=0)[0] for c in (a, b + 2)]
+        np.testing.assert_allclose(*straight)
+        assert np.abs(bent[0] - bent[1]).max() > 0.01
+
+
+@claim("07", "There no promise is exact either.")
+def test_no_exact_promise_with_activations():
+    """Two layers with tanh and batch norm between: promised is not what comes."""
+    for seed in seeds("There no promise is exact either."):
+        rng = np.random.default_rng(seed)
+        x, a, b = rng.normal(size=(16, 3)), rng.normal(size=(3, 4)), rng.normal(size=4)
+
+        def y(a, b, x=x):
+            return (np.tanh(batch_norm(x @ a, eps=0)[0]) @ b)[0]
+
+        def of_a(v, y=y, b=b):
+            return y(v, b)
+
+        def of_b(v, y=y, a=a):
+            return y(a, v)
+
+        def slope(of, at):
+            found = np.empty_like(at)
+            for index in np.ndindex(at.shape):
+                step = np.zeros_like(at)
+                step[index] = 1e-6
+                found[index] = (of(at + step) - of(at - step)) / 2e-6
+            return found
+
+        da, db = slope(of_a, a), slope(of_b, b)
+        promised = y(a, b) - 0.1 * ((da**2).sum() + (db**2).sum())
+        assert abs(y(a - 0.1 * da, b - 0.1 * db) - promised) > 1e-5
+
+
+@claim(
+    "07",
+    "Large batches: rate 1.",
+    "The gradient $d$ of a unit arrives with mean 0",
+    "A variance of m / 2 gives 2, one of 2 m gives only 1 / 2: the small ones win. For "
+    "B = 8 the mean is 7 / 5.",
+    "Small variances count for more than large ones, since they stand below the line.",
+    "So step 2 multiplies by $\\frac{B-1}{B-3}$",
+    "why small batches explode faster",
+    "more in small batches",
+)
+def test_the_steps_of_the_derivation():
+    assert batch_norm_rate("linear") == 1
+    for B in (8, 16):
+        assert batch_norm_rate("linear", B) == pytest.approx((B - 2) / (B - 3))
+        inverse, kept = [], []
+        for seed in seeds("For B = 8 the mean is 7 / 5."):
+            rng = np.random.default_rng(seed)
+            z, d = rng.normal(size=(2, 20_000, B))
+            d -= d.mean(1, keepdims=True)
+            variance = z.var(1)
+            inverse.append((variance.mean() / variance).mean())
+            x_hat = (z - z.mean(1, keepdims=True)) / np.sqrt(variance)[:, None]
+            left = d - x_hat * (d * x_hat).mean(1, keepdims=True)
+            kept.append((left**2).sum() / (d**2).sum())
+        assert np.mean(inverse) == pytest.approx((B - 1) / (B - 3), rel=0.01)
+        assert np.mean(kept) == pytest.approx((B - 2) / (B - 1), rel=0.01)
+    sizes = [batch_norm_rate("relu", B) for B in (4, 8, 32, 128)]
+    assert (np.diff(sizes) < 0).all()
+
+
+@claim(
+    "07",
+    "One step at rate 0.1 takes most of the explosion away (medians of ten networks, "
+    "40 ReLU layers, layer 2 against the last, before training and after each of three "
+    "steps).",
+    "It also makes the weights of layer 2 more than 5 times longer, and their own "
+    "gradient shrinks by as much: judged by that, the repair looks larger than it is.",
+)
+def test_the_first_step():
+    found = first_steps(0.1, 1, seeds("One step at rate 0.1 takes most away")).median()
+    start, after = found["gradient by activations"]
+    assert after < 0.4 * start
+    length = found["length of the weights"][1]
+    assert length > 5
+    by_weights = found["gradient by weights"]
+    assert by_weights[1] / by_weights[0] < 0.6 * after / start
+    slow = first_steps(0.001, 1, seeds("One step at rate 0.001")).median()
+    start, after = slow["gradient by activations"]
+    assert after > 0.6 * start
+
+
+@claim(
+    "07",
+    "With batch norm, doubling all hidden weights changes no gradient.",
+    "It changes none by the activations, but those by the weights halve",
+)
+def test_doubled_weights():
+    (one, by_weights), (other, halved) = gradients(1.0), gradients(2.0)
+    np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_allclose(by_weights, 2 * halved, atol=1e-12)
