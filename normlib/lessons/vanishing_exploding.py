@@ -53,7 +53,8 @@ QUESTIONS = {
             "2,000, as before": "A part of the gradient now goes past each layer "
             "unchanged, and the other part shrinks with depth.",
             "about 10 instead": "h grows, since each layer adds to it. Batch norm "
-            "divides by its spread, so the branches of later layers pass back less and less.",
+            "divides by its spread, so the branches of later layers pass back less "
+            "and less.",
             "no growth at all": "The part that goes past keeps its size, and every "
             "branch still adds something to it.",
         },

@@ -247,11 +247,11 @@ def test_layer_norm_in_more_steps():
         found = accuracies(
             depths=(5, 10),
             rates=(1.0, 10.0),
-            norms=(None, "layer"),
+            norms=("layer",),
             steps=1000,
             seeds=(seed,),
-        ).max(axis=2)
-        assert found[1, 0] > 0.9 > 0.5 > max(found[1, 1], found[0, 0]), found
+        )[0].max(axis=1)
+        assert found[0] > 0.9 > 0.3 > found[1], found
 
 
 @claim(
