@@ -5,6 +5,7 @@ import pytest
 
 from normlib.depth.trainability import trainability_rows
 from normlib.live import vanishing_exploding as topic
+from normlib.live.touch import Start
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,30 @@ def test_only_the_last_weight_of_the_normalized_chain_moves(layers, weight, lr):
     figure.set(layers=layers, weight=weight, lr=lr)
     assert figure.exact.get_ydata()[0] == pytest.approx((weight - lr) / weight)
     assert "the promise is kept" in figure.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "press", "place", "values"),
+    [
+        ("gradient", (5, 1.0), (12.3, 1.0), {"depth": 12.3}),
+        ("skips", (5, 1.0), (8.0, 1.0), {"depth": 8.0}),
+        ("collapse", (3, 10.0), (3, 7.0), {"layer": 8.0}),
+        ("rate", (8, 2.0), (15.0, 2.0), {"batch_size": 16}),
+    ],
+)
+def test_what_a_touch_sets(name, press, place, values):
+    figure = topic.FIGURES[name]()
+    touch = figure.touches()[0]
+    start = Start(*press, figure.values)
+    assert touch.to_values(*place, start) == values
+
+
+def test_dragging_over_half_the_frame_changes_the_weights_by_a_quarter():
+    figure = topic.Chain()
+    touch = figure.touches()[0]
+    low, _ = figure.ax.get_ylim()
+    start = Start(0, low, figure.values)
+    assert touch.to_values(0, 0.0, start)["weight"] == pytest.approx(1.2 + 0.25)
 
 
 @pytest.mark.slow

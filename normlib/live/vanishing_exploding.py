@@ -15,6 +15,7 @@ from normlib.depth.propagation import (
 from normlib.depth.trainability import trainability_rows
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
+from normlib.live.touch import Touch
 from normlib.nets.network import mlp
 
 NORMS = style.NORMS
@@ -24,6 +25,12 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 # limits would overflow on the way to pixels.
 BOTTOM, TOP = 1e-8, 1e12
 FLOOR, CEILING = 1e-300, 1e300
+
+
+def depth_touch(ax):
+    """Return a `Touch` that makes the network as deep as the place of the pointer."""
+    hint = "Press or drag: the network gets the depth of that place."
+    return Touch(ax, lambda x, y, start: {"depth": x}, hint, "pointer")
 
 
 def two_digits(value):
@@ -82,12 +89,16 @@ class GradientByLayer(LiveFigure):
 
     def draw(self, fig):
         """Draw the axes, one line per network, and the prediction."""
-        ax = gradient_axes(fig, self.deepest)
+        self.ax = ax = gradient_axes(fig, self.deepest)
         self.lines = [ax.plot([], [], linewidth=1.5)[0] for _ in range(3)]
         (self.predicted,) = ax.plot([], [], "--", color=style.INK, linewidth=1.5)
         ax.text(40, 3e-8, "lines: 3 networks, dashed: predicted", ha="right")
         self.end = ax.text(1, 1, "", weight="bold", va="center")
         return [*self.lines, self.predicted, self.end]
+
+    def touches(self):
+        """Let the depth be picked in the picture."""
+        return [depth_touch(self.ax)]
 
     def move(self, norm, activation, depth, gain, seed):
         """Draw three new networks and send one gradient through each."""
@@ -128,7 +139,7 @@ class Skips(LiveFigure):
 
     def draw(self, fig):
         """Draw the axes and the lines of both kinds of network."""
-        ax = gradient_axes(fig, self.deepest)
+        self.ax = ax = gradient_axes(fig, self.deepest)
         self.lines, self.dashed, self.words = {}, {}, {}
         for skip, width in ((False, 1.0), (True, 3.0)):
             self.lines[skip] = [ax.plot([], [], linewidth=width)[0] for _ in range(3)]
@@ -137,6 +148,10 @@ class Skips(LiveFigure):
         ax.text(40, 3e-8, "thick: with skips, dashed: predicted", ha="right")
         lines = [line for lines in self.lines.values() for line in lines]
         return [*lines, *self.dashed.values(), *self.words.values()]
+
+    def touches(self):
+        """Let the depth be picked in the picture."""
+        return [depth_touch(self.ax)]
 
     def move(self, norm, activation, depth, seed):
         """Send one gradient through three networks of each kind."""
@@ -187,6 +202,15 @@ class Collapse(LiveFigure):
                 ax.set_ylabel("20 digits, two of each class")
             self.titles[norm] = style.moving_title(ax)
         return [*self.tables.values(), *self.titles.values()]
+
+    def touches(self):
+        """Let a table be dragged through the layers, up for deeper ones."""
+
+        def drag(x, y, start):
+            return {"layer": start.values["layer"] + start.y - y}
+
+        hint = "Drag up or down: to deeper layers and back."
+        return [Touch(table.axes, drag, hint) for table in self.tables.values()]
 
     def move(self, layer, activation, seed):
         """Show the activations of one layer under each norm."""
@@ -250,7 +274,7 @@ class ExplosionRate(LiveFigure):
 
     def draw(self, fig):
         """Draw the theory of each activation, and places for measured points."""
-        ax = fig.add_axes((0.09, 0.16, 0.60, 0.72))
+        self.ax = ax = fig.add_axes((0.09, 0.16, 0.60, 0.72))
         ax.set_xscale("log", base=2)
         ax.set(xlim=(3.5, 150), ylim=(0.6, 3.5))
         ax.set_xticks([4, 8, 16, 32, 64, 128], ["4", "8", "16", "32", "64", "128"])
@@ -280,6 +304,15 @@ class ExplosionRate(LiveFigure):
             0.72, 0.16, "dashed: theory\ngrey: other activations\ndots: 3 networks"
         )
         return [self.curve, self.points, self.note, *self.heads]
+
+    def touches(self):
+        """Let the batch size be picked in the picture."""
+
+        def pick(x, y, start):
+            return {"batch_size": min(SIZES, key=lambda size: abs(np.log(size / x)))}
+
+        hint = "Press or drag: the batch gets the size of that place."
+        return [Touch(self.ax, pick, hint, "pointer")]
 
     def move(self, activation, batch_size, seed):
         """Measure the rate in three new networks."""
@@ -397,7 +430,7 @@ class Chain(LiveFigure):
 
     def draw(self, fig):
         """Draw places for the output by order, before and after."""
-        ax = fig.add_axes((0.10, 0.18, 0.60, 0.68))
+        self.ax = ax = fig.add_axes((0.10, 0.18, 0.60, 0.68))
         ax.set_yscale("symlog", linthresh=1, linscale=5)
         ax.set(xlim=(-0.6, 6.6), ylim=(-3 * EDGE, 3 * EDGE))
         ticks = [-1e6, -1e3, -1, 0, 1, 1e3, 1e6]
@@ -415,6 +448,20 @@ class Chain(LiveFigure):
         fig.text(0.72, 0.18, "values beyond $10^6$\nstand at the edge")
         self.notes = [fig.text(0.72, 0.80 - 0.11 * k, "") for k in range(5)]
         return [self.points, self.exact, self.level, *self.notes]
+
+    def touches(self):
+        """Let the weights be dragged: the frame is half a unit high."""
+
+        def drag(x, y, start):
+            low, top = (self.height_of(end) for end in self.ax.get_ylim())
+            share = (self.height_of(y) - self.height_of(start.y)) / (top - low)
+            return {"weight": start.values["weight"] + share / 2}
+
+        return [Touch(self.ax, drag, "Drag up or down: larger or smaller weights.")]
+
+    def height_of(self, y):
+        """Return where a value stands on the axis, in pixels."""
+        return self.ax.transData.transform((0, y))[1]
 
     def move(self, layers, weight, lr):
         """Take one step of gradient descent on y itself."""
