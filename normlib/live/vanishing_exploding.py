@@ -478,8 +478,8 @@ class Chain(LiveFigure):
             self.notes,
             (
                 f"before {step.before:.4g}",
-                f"first-order term {first - step.before:.3g}",
-                f"second-order term {second - first:z.3g}",
+                f"first order {first - step.before:.3g}",
+                f"second order {second - first:z.3g}",
                 f"promised {first:.4g}",
                 f"exact {step.exact:.4g}",
             ),
