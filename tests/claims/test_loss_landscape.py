@@ -129,7 +129,7 @@ def test_the_medians_of_the_relu_network():
 @claim(
     "09",
     "Along its own gradient a ReLU network is smoother with batch norm; a tanh network "
-    "is not, and a dead network looks smoothest of all",
+    "is not, and a dead network looks smooth",
     "| `relu` | smoother | smoother | smoother | 0.26, 0.33 |",
     "| `tanh` | alike | rougher | rougher | 0.39, 0.23 |",
     "| `sigmoid` | rougher | alike | smoother | 2.3, 1.3 |",
