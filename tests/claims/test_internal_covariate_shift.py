@@ -85,7 +85,6 @@ def ahead(lr):
 
 @claim(
     "08",
-    "layer norm speeds it up while the inputs change more",
     "Layer norm is ahead of no norm in at least 9 of 10 seeds, and changes more in "
     "all 10.",
     "At learning rate 3 it is ahead in at most 2.",
@@ -172,7 +171,6 @@ def test_the_table_of_noise(case, changes, right):
 
 @claim(
     "08",
-    "noise that changes the inputs at every step leaves the gain of batch norm",
     "The noise changes the inputs at every step but does not carry them away.",
     "Without norm the change grows with the steps, and over 50 it is as large.",
     "Only at 4 times the noise is that of batch norm larger over all three.",
