@@ -79,6 +79,7 @@ def voila_settings(port, browser):
             "extension_allowlist": [
                 "@jupyter-widgets/jupyterlab-manager",
                 "@voila-dashboards/widgets-manager8",
+                "anywidget",
             ],
         },
     }

@@ -258,8 +258,10 @@ class Watch:
 
 # What a figure shows: its picture, by a digest of the bytes, and its sentence.
 SHOWN = """async (figure) => {
-  const text = figure.querySelector(".normlib-sentence").innerText;
+  const sentence = figure.querySelector(".normlib-sentence");
   const image = figure.querySelector(".normlib-image");
+  if (!sentence || !image) return null;  // the page is still making them
+  const text = sentence.innerText;
   try {
     const bytes = await (await fetch(image.src)).arrayBuffer();
     const digest = await crypto.subtle.digest("SHA-256", bytes);
@@ -270,9 +272,10 @@ SHOWN = """async (figure) => {
 }"""
 
 
-def shown(figure):
+def shown(figure, seconds=30):
     """Return the digest of a figure's picture and its sentence."""
-    for _ in range(50):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         if found := figure.evaluate(SHOWN):
             return found
         time.sleep(0.02)
