@@ -223,7 +223,7 @@ def test_the_map_is_largest_where_one_digit_stands_alone(mean):
         assert np.abs(x_hat).max() == pytest.approx(np.sqrt(63), rel=1e-3)
         assert words == f"largest |x_hat| {np.sqrt(63):.1f}: 1 of 64 not 0"
     # The key of the colours, and the values they stand for.
-    assert figure.notes[0].get_text() == "orange > 0, purple and dash < 0"
+    assert figure.notes[0].get_text() == "orange > 0, dashed < 0"
     red, _, blue, _ = figure.images[1].mesh.to_rgba(2.0)
     assert red > blue
     red, _, blue, _ = figure.images[1].mesh.to_rgba(-2.0)
@@ -321,7 +321,7 @@ def test_batch_norm_keeps_correlation_and_shape_and_whitening_does_not():
 def test_the_colours_of_the_correlations_are_named():
     figure = Correlations()
     words = figure.matrix.mesh.axes.get_xlabel()
-    assert words == "orange > 0, purple and dash < 0"
+    assert words == "orange > 0, dashed < 0"
     red, _, blue, _ = figure.matrix.mesh.to_rgba(1.0)
     assert red > blue
     red, _, blue, _ = figure.matrix.mesh.to_rgba(-1.0)

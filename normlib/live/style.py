@@ -43,12 +43,13 @@ NORM_COLOR = {
 SIGNED = LinearSegmentedColormap.from_list(
     "normlib_signed", ["#3f1d6b", "#8c7cb8", "#f7f7f7", "#f5b35c", "#c76a00"]
 )
-SIGNED_KEY = "orange > 0, purple and dash < 0"
+SIGNED_KEY = "orange > 0, dashed < 0"
 
 SHEET = Path(__file__).with_name("normlib.mplstyle")
 DPI = 100
 LECTURE_DPI = 160
 LECTURE_TYPE = 1.2
+LECTURE_TICKS = 12  # points: larger ones meet in the corners
 
 _lecture = os.environ.get("NORMLIB_LECTURE", "") not in ("", "0")
 
@@ -79,14 +80,10 @@ def style(lecture):
     """Apply the style sheet, with type scaled by `LECTURE_TYPE` in lecture mode."""
     with mpl.rc_context(fname=SHEET):
         if lecture:
-            for key in (
-                "font.size",
-                "axes.titlesize",
-                "axes.labelsize",
-                "xtick.labelsize",
-                "ytick.labelsize",
-            ):
+            for key in ("font.size", "axes.titlesize", "axes.labelsize"):
                 mpl.rcParams[key] = float(mpl.rcParams[key]) * LECTURE_TYPE
+            for key in ("xtick.labelsize", "ytick.labelsize"):
+                mpl.rcParams[key] = LECTURE_TICKS
         yield
 
 
