@@ -131,3 +131,19 @@ def test_a_cell_of_the_table_is_picked_and_its_number_dragged():
     figure.drag(*left.place(0, 0.5))
     assert figure.values["change"] == 4
     assert f"x[1, 0] = {figure.table[1, 0] + 4:.0f}" in figure.sentence
+
+
+@pytest.mark.parametrize(
+    ("place", "picked"),
+    [
+        ((3.5, 2.0), (0, 3)),  # the front
+        ((3.5 + 0.55 * 2.5, 6 + 0.42 * 2.5), (2, 3)),  # the top
+        ((6 + 0.55 * 1.5, 2 + 0.42 * 1.5), (1, 5)),  # the right side
+        ((-0.5, 6.5), (0, 4)),  # beside the cube: as before
+    ],
+)
+def test_a_small_cube_is_picked_where_it_is_seen(place, picked):
+    figure = topic.NormCube()
+    (touch,) = figure.touches()
+    figure.press(*touch.place(*place))
+    assert (figure.values["sample"], figure.values["channel"]) == picked

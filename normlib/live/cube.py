@@ -76,6 +76,24 @@ def faces(members, color, picked=None, picked_color="#222222"):
     return polygons, colors
 
 
+def entry_at(x, y, shape):
+    """Return (sample, channel) of the small cube seen at a point on paper, or None.
+
+    The cube counts as solid: its front, its top and its right side can be seen.
+
+    Examples
+    --------
+    >>> entry_at(2.5, 0.5, (4, 6, 6)), entry_at(-1, 0, (4, 6, 6))
+    ((0, 2), None)
+    """
+    n, c, p = shape
+    back = max(0.0, (x - c) / DEPTH[0], (y - p) / DEPTH[1])  # how far behind the front
+    across, up = x - back * DEPTH[0], y - back * DEPTH[1]
+    if not (back < n and 0 <= across <= c and 0 <= up <= p):
+        return None
+    return int(back), min(int(across), c - 1)
+
+
 def draw(ax, shape):
     """Draw the empty cube on `ax` and return the PolyCollection to fill."""
     n, c, p = shape

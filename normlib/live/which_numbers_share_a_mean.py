@@ -299,7 +299,7 @@ class NormCube(LiveFigure):
     def draw(self, fig):
         """Draw the empty cube and the bars of the counts."""
         n, c, h, w = self.shape
-        ax = fig.add_axes((0.02, 0.02, 0.48, 0.86))
+        ax = self.ax = fig.add_axes((0.02, 0.02, 0.48, 0.86))
         self.solid = cube.draw(ax, (n, c, h * w))
         self.title = style.moving_title(ax)
         self.bars = fig.add_axes((0.66, 0.16, 0.31, 0.72))
@@ -314,6 +314,17 @@ class NormCube(LiveFigure):
             self.bars.text(0, k, "", va="center", ha="left") for k in range(len(names))
         ]
         return [self.solid, self.title, *self.rectangles, *self.counts]
+
+    def touches(self):
+        """Let a small cube be picked."""
+        n, c, h, w = self.shape
+
+        def pick(x, y, start):
+            entry = cube.entry_at(x, y, (n, c, h * w))
+            return entry and {"sample": entry[0], "channel": entry[1]}
+
+        hint = "Click the cube to pick a sample and a channel."
+        return [Touch(self.ax, pick, hint, "pointer")]
 
     def move(self, norm, num_groups, sample, channel):
         """Colour the entries that share the picked entry's mean."""
