@@ -106,9 +106,10 @@ def batch_size_rows(
     epochs=5,
     examples=800,
     lr=0.1,
+    proportional=True,
     seeds=(0,),
 ):
-    """Train at every batch size, the learning rate in proportion to it.
+    """Train at every batch size for the same number of passes over the data.
 
     Parameters
     ----------
@@ -123,8 +124,10 @@ def batch_size_rows(
     examples : int, default 800
         Training images used, at most 1437.
     lr : float, default 0.1
-        Learning rate for a batch of 32; others get ``lr * batch_size / 32``. A
-        tenth of it after 60 % of the steps.
+        Learning rate for a batch of 32. A tenth of it after 60 % of the steps.
+    proportional : bool, default True
+        Whether other batches get ``lr * batch_size / 32``, or the same rate. With
+        the same rate small batches also mean more steps of that size.
     seeds : sequence of int, default (0,)
         Each with its own split, weights and order of batches.
 
@@ -167,8 +170,9 @@ def batch_size_rows(
         for norm in norms:
             for size in sizes:
                 steps = epochs * (examples // size)
+                rate = lr * size / 32 if proportional else lr
                 found = [
-                    _train(norm, size, steps, [64, *hidden, 10], examples, lr, seed)
+                    _train(norm, size, steps, [64, *hidden, 10], examples, rate, seed)
                     for seed in seeds
                 ]
                 errors = np.mean([run[:3] for run in found], axis=0)
@@ -186,7 +190,7 @@ def _train(norm, batch_size, steps, sizes, examples, lr, seed):
     net = mlp(sizes, norm=norm, rng=rng, dtype=np.float32)
     first = round(0.6 * steps)
     for count, factor in ((first, 1.0), (steps - first, 0.1)):
-        rate = factor * lr * batch_size / 32
+        rate = factor * lr
         loop = fit(net, x, labels, lr=rate, batch_size=batch_size, steps=count, rng=rng)
         reason = collect(loop).reason
         if reason:
