@@ -210,9 +210,9 @@ class Lengths(LiveFigure):
                 "zeros that no sequence contains. The true mean is 1 at every step."
             )
         return (
-            f"Step 1: {found.count[0]} sequences, mean {means[0]:z.2f}. Step {last + 1}: "
-            f"{found.count[last]} left, mean {means[last]:z.2f}, which scatters by about "
-            f"{wide[last]:.2f}. The true mean is 1 at every step."
+            f"Step 1: {found.count[0]} sequences, mean {means[0]:z.2f}. Step "
+            f"{last + 1}: {found.count[last]} left, mean {means[last]:z.2f}, which "
+            f"scatters by about {wide[last]:.2f}. The true mean is 1 at every step."
         )
 
 

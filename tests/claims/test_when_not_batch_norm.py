@@ -29,6 +29,7 @@ no_claim("10", "a sequence comes that is longer than all in training", "definiti
     "Their mean lies in the middle, and both are one standard deviation away from it, "
     "whatever they were.",
     "That is a batch of one.",
+    "-1 and 1",
     "Of two numbers only the order survives; of four much more.",
 )
 def test_two_samples():
@@ -100,6 +101,7 @@ def test_the_same_rate_for_all(errors):
     "10",
     "Where few sequences are left, most of the numbers are padding.",
     "Only if the true mean happened to be 0.",
+    "a mean pulled towards 0",
     "Padding pulls the mean of late steps towards 0; leaving it out makes that mean "
     "noisy.",
     "It rests on few sequences: with `k` of them it scatters as one over the root of "
