@@ -24,7 +24,8 @@ from normlib.live.figure import LiveFigure
 
 RANDOM = 200
 RANDOM_IN_LECTURE = 40  # the same computations; only the size of the type differs
-FEW = {"internal_covariate_shift": 10}  # each setting trains networks for a second
+# Each setting of these trains networks for a second or more.
+FEW = {"internal_covariate_shift": 10, "when_not_batch_norm": 20}
 NAMES = sorted(live.figures())
 
 
