@@ -9,12 +9,10 @@ from normlib.live.batch_norm_details import (
     OFFSETS,
     ORDERS,
     Convolution,
-    Correlations,
     Epsilon,
-    OnePass,
     Order,
+    Rounding,
     Undo,
-    computed_variances,
     two_paths,
 )
 from normlib.live.batch_norm_training import Bias, SmallBatches, Steps, Units
@@ -159,42 +157,57 @@ def test_eps_inside_and_outside_the_root():
     assert round(1e-3 / (1e-3 + 1e-5), 2) == 0.99
 
 
-def test_one_pass_agrees_up_to_100_and_fails_from_1000_on():
-    figure = OnePass()
+def test_the_figure_draws_the_three_ways():
+    figure = Rounding()
     true = first_layer().x[:, 11].var()
+    one, two, three = (curve.get_ydata() for curve in figure.curves)
     for offset, value in enumerate(OFFSETS):
-        figure.set(offset=offset, dtype="float32")
-        two, one = figure.two.get_ydata()[offset], figure.one.get_ydata()[offset]
+        stored = (first_layer().x[:, 11] + value).astype(np.float32).astype(float)
         if value <= 100:
-            assert abs(one - 1) < 0.1
+            assert abs(one[offset] - 1) < 0.1
         if value >= 1000:
-            assert abs(one - 1) > 0.5
-        if value <= 1e6:
-            assert abs(two - 1) < 0.03
-    figure.set(offset=OFFSETS.index(1000.0), dtype="float32", unit=11)
-    assert f"the variance {true:.3g} of unit 11" in figure.sentence
+            assert abs(one[offset] - 1) > 0.1
+        if value <= 1e5:
+            assert abs(two[offset] - 1) < 0.01
+        wanted = np.clip(stored.var() / true, -2, 4)
+        assert three[offset] == pytest.approx(wanted, rel=1e-3)
+    assert two[OFFSETS.index(5e5)] == pytest.approx(1.49, abs=0.005)
+    assert two[OFFSETS.index(1e6)] == pytest.approx(2.55, abs=0.005)
     figure.set(dtype="float64")
-    assert figure.one.get_ydata()[OFFSETS.index(1e5)] == pytest.approx(1, abs=1e-3)
+    one = figure.curves[0].get_ydata()
+    assert one[OFFSETS.index(1e5)] == pytest.approx(1, abs=1e-3)
 
 
-def test_what_the_text_says_of_one_pass_at_1000():
-    figure = OnePass()
+def test_the_units_differ_in_one_pass():
+    figure = Rounding()
     offset = OFFSETS.index(1000.0)
 
     def ratio(unit):
         figure.set(offset=offset, dtype="float32", unit=unit)
-        return figure.one.get_ydata()[offset]
+        return figure.curves[0].get_ydata()[offset]
 
     assert ratio(8) == 0
-    assert ratio(6) < -1 and "no root" in figure.sentence
+    assert ratio(6) < -1 and "no root" in figure.words[0].get_text()
     assert ratio(11) == 4  # clipped there
-    one, _, true = computed_variances(11, "float32")
-    assert round(float(one[offset]) / true, 1) == 4.2
     # Up to 50 for every unit: two digits.
     for unit in range(16):
         figure.set(unit=unit)
-        small = figure.one.get_ydata()[: OFFSETS.index(50.0) + 1]
+        small = figure.curves[0].get_ydata()[: OFFSETS.index(50.0) + 1]
         np.testing.assert_allclose(small, 1, atol=0.01)
+
+
+def test_an_offset_can_be_picked():
+    (touch,) = Rounding().touches()
+    for x, value in ((-1.1, 0.0), (3.02, 1e3), (6.0, 1e6)):
+        assert OFFSETS[touch.to_values(x, 0, None)["offset"]] == value
+
+
+def test_the_last_row_of_the_steps_can_be_dragged():
+    (touch,) = Steps().touches()
+    start = type("Start", (), {"y": -4.1, "x": 0.5, "values": {"step": 4, "beta": 1.0}})
+    assert touch.to_values(1.5, -4.0, start) == {"beta": 2.0}
+    start.y = -2.2
+    assert touch.to_values(1.5, -2.0, start) == {"step": 2}
 
 
 @pytest.mark.parametrize("shift", [-2, -1, 1, 2])
@@ -303,34 +316,3 @@ def test_undo_says_what_it_shows():
     _, scores = two_paths(1.0, 1.0)
     apart = np.abs(scores[0, 1] - scores[1, 1]).max()
     assert f"differ by at most {apart:.2f}" in figure.sentence
-
-
-def test_batch_norm_keeps_correlation_and_shape_and_whitening_does_not():
-    figure = Correlations()
-    for digits in ("all ten", "0 and 1 only"):
-        figure.set(digits=digits, kind="x", first=13, second=5)
-        before = figure.matrix.get_array().copy()
-        skew = figure.sentence.split()[-1]
-        figure.set(kind="batch norm")
-        np.testing.assert_allclose(figure.matrix.get_array(), before, atol=1e-10)
-        assert figure.sentence.split()[-1] == skew
-        figure.set(kind="whitened")
-        np.testing.assert_allclose(figure.matrix.get_array(), np.eye(16), atol=1e-9)
-
-
-def test_the_colours_of_the_correlations_are_named():
-    figure = Correlations()
-    words = figure.matrix.mesh.axes.get_xlabel()
-    assert words == "orange > 0, dashed < 0"
-    red, _, blue, _ = figure.matrix.mesh.to_rgba(1.0)
-    assert red > blue
-    red, _, blue, _ = figure.matrix.mesh.to_rgba(-1.0)
-    assert red < blue
-
-
-def test_unit_13_has_two_peaks_for_zeros_and_ones():
-    layer = first_layer(size=512)
-    x = layer.x[:, 13]
-    zeros, ones = x[layer.labels == 0], x[layer.labels == 1]
-    gap = abs(zeros.mean() - ones.mean())
-    assert gap > 2.5 * max(zeros.std(), ones.std())

@@ -1,20 +1,24 @@
-"""One pass and two passes to a variance; batch norm that gamma and beta undo."""
+"""One, two and three passes to a variance; batch norm that gamma and beta undo."""
 
 import numpy as np
 import pytest
 
 from normlib.batch.two_parametrizations import undone_batch_norm
-from normlib.batch.variance import one_pass_variance, two_pass_variance
+from normlib.batch.variance import (
+    one_pass_variance,
+    three_pass_variance,
+    two_pass_variance,
+)
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import mlp
 from normlib.nets.training import loss_and_gradient
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_agree_near_zero(dtype):
+def test_all_agree_near_zero(dtype):
     x = np.random.default_rng(0).normal(0.5, 2.0, size=(200, 3)).astype(dtype)
     expected = x.astype(np.float64).var(axis=0)
-    for variance in (one_pass_variance, two_pass_variance):
+    for variance in (one_pass_variance, two_pass_variance, three_pass_variance):
         result = variance(x)
         assert result.dtype == dtype
         np.testing.assert_allclose(result, expected, rtol=2e-5)
@@ -29,6 +33,20 @@ def test_one_pass_breaks_far_from_zero_and_two_passes_do_not(seed):
     one = one_pass_variance(far)
     assert (np.abs(one / true - 1) > 0.9).mean() > 0.8
     assert (one <= 0).any()
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_two_passes_break_farther_out_and_three_do_not(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((256, 20))
+    far = (x + 1e6 * rng.uniform(1, 1.01, 20)).astype(np.float32)
+    true = far.astype(np.float64).var(axis=0)
+    np.testing.assert_allclose(three_pass_variance(far), true, rtol=1e-4)
+    two = two_pass_variance(far)
+    assert (two > 1.5 * true).mean() > 0.3
+    mean = np.cumsum(far, axis=0)[-1] / np.float32(256)
+    gap = far.astype(np.float64).mean(axis=0) - mean
+    np.testing.assert_allclose(two, true + gap**2, rtol=1e-3)
 
 
 def test_integers_and_nothing_are_refused():

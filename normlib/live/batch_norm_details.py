@@ -1,19 +1,24 @@
-"""Figures of notebook 03 on single questions: eps, rounding, order, correlation."""
+"""Figures of notebook 03 on single questions: eps, rounding, order, two paths."""
 
 from functools import lru_cache
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
 from normlib import batch_norm, standardize
 from normlib.batch.folding import conv2d
-from normlib.batch.rescaling import skewness, whiten
 from normlib.batch.two_parametrizations import undone_batch_norm
-from normlib.batch.variance import one_pass_variance, two_pass_variance
+from normlib.batch.variance import (
+    one_pass_variance,
+    three_pass_variance,
+    two_pass_variance,
+)
 from normlib.datasets import digits_split
 from normlib.live import controls, style
 from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
+from normlib.live.touch import Touch
 from normlib.nets.network import mlp
 from normlib.nets.training import fit
 
@@ -93,16 +98,23 @@ class Epsilon(LiveFigure):
 OFFSETS = [0.0] + [10.0**k * m for k in range(8) for m in (1, 2, 5)] + [1e8]
 
 
+WAYS = {
+    "one pass": one_pass_variance,
+    "two passes": two_pass_variance,
+    "three passes": three_pass_variance,
+}
+
+
 @lru_cache
 def computed_variances(unit, dtype):
-    """Return one-pass and two-pass variance of a unit at every one of OFFSETS."""
+    """Return the variance of a unit at each of OFFSETS, a row for each of WAYS."""
     x = first_layer().x[:, [unit]]
     shifted = (x + np.array(OFFSETS)).astype(dtype)
-    return one_pass_variance(shifted), two_pass_variance(shifted), float(x.var())
+    return np.array([way(shifted) for way in WAYS.values()], dtype=float)
 
 
-class OnePass(LiveFigure):
-    """The variance as mean(x^2) - mean(x)^2 while the bias of the unit grows."""
+class Rounding(LiveFigure):
+    """The variance in one, two and three passes while the mean of the unit grows."""
 
     def make_controls(self):
         """Return the controls: offset, float type and unit."""
@@ -114,61 +126,59 @@ class OnePass(LiveFigure):
         }
 
     def draw(self, fig):
-        """Draw both variances against the offset, and two rows of dots."""
-        ax = fig.add_axes((0.08, 0.15, 0.46, 0.72))
-        ax.set(xlim=(-1.4, 8.3), ylim=(-2, 4))
+        """Draw the variances against the offset, and what they are at this one."""
+        self.ax = ax = fig.add_axes((0.08, 0.15, 0.58, 0.72))
+        ax.set(xlim=(-1.4, 8.3), ylim=(-2, 4.3))
         ax.set_xticks([-1, 0, 2, 4, 6, 8], ["0", "1", "100", "1e4", "1e6", "1e8"])
         ax.set_xlabel("added to the bias")
         ax.set_title("computed variance / true variance")
         ax.axhline(0, color="#888888", lw=0.8)
         self.place = np.array([-1.0] + [np.log10(v) for v in OFFSETS[1:]])
-        (self.two,) = ax.plot([], [], "-", color=style.AFTER)
-        (self.one,) = ax.plot([], [], "X", ms=7, mew=0, color=style.WARN, clip_on=False)
-        # Far outside, a cross at the edge says so.
+        looks = (
+            ("one pass", dict(marker="X", ms=7, ls="", color=style.WARN)),
+            ("two passes", dict(marker="s", ms=7, color=style.RMS, mfc="none")),
+            ("three passes", dict(marker="o", ms=4, color=style.AFTER)),
+        )
+        # Far outside, a mark at the edge says so.
         ax.set_yticks(range(-2, 5), ["\u2264 -2", *map(str, range(-1, 4)), "\u2265 4"])
         (self.now,) = ax.plot([], [], color=style.INK, lw=1, ls=":")
-        ax.text(-1.2, 1.35, "two passes", color=style.AFTER)
-        ax.text(-1.2, 0.35, "one pass", color=style.WARN)
-        ax = fig.add_axes((0.63, 0.15, 0.35, 0.72))
-        ax.set(xlim=(-3.4, 3.4), ylim=(-1.7, 0.6), yticks=[])
-        ax.set_xlabel("x_hat of 64 digits")
-        ax.spines["left"].set_visible(False)
-        ax.axvline(0, color=style.FAINT, zorder=0)
-        self.words = [ax.text(-3.3, y, "", va="center") for y in (0.42, -0.58)]
-        (self.dots_two,) = ax.plot([], [], "o", ms=5, mew=0, color=style.AFTER)
-        (self.dots_one,) = ax.plot([], [], "X", ms=5, mew=0, color=style.WARN)
-        return [self.now, self.two, self.one, *self.words, self.dots_two, self.dots_one]
+        self.curves, self.words = [], []
+        fig.text(0.70, 0.80, "variance here", weight="bold")
+        for k, (name, look) in enumerate(looks):
+            self.curves.append(ax.plot([], [], **look)[0])
+            y = 0.66 - 0.18 * k
+            mark = fig.add_artist(Line2D([0.71], [y + 0.015], **look))
+            mark.set_linestyle("")
+            fig.text(0.73, y, name)
+            self.words.append(fig.text(0.73, y - 0.07, "", weight="bold"))
+        fig.text(0.70, 0.12, "true")
+        self.true = fig.text(0.77, 0.12, "", weight="bold")
+        return [self.now, *self.curves, *self.words, self.true]
+
+    def touches(self):
+        """Let the offset be picked on its axis."""
+
+        def pick(x, y, start):
+            return {"offset": int(np.abs(self.place - x).argmin())}
+
+        return [Touch(self.ax, pick, "Click: what is added to the bias.", "pointer")]
 
     def move(self, offset, dtype, unit):
-        """Add the offset to the pre-activations and compute both variances."""
-        one, two, true = computed_variances(unit, dtype)
-        self.two.set_data(self.place, two / true)
-        self.one.set_data(self.place, np.clip(one / true, -2, 4))
-        self.now.set_data([self.place[offset]] * 2, [-2, 4])
-        kind = np.dtype(dtype).type
-        x = (first_layer().x[:, unit] + OFFSETS[offset]).astype(dtype)
-        centred = x - x.mean(dtype=np.float64).astype(kind)
-        rows = np.zeros(x.size)
-        self.dots_two.set_data(_divided(centred, two[offset]), rows)
-        negative = one[offset] + 1e-5 <= 0
-        if negative:
-            self.dots_one.set_data([], [])
-        else:
-            self.dots_one.set_data(_divided(centred, one[offset]), rows - 1)
-        self.words[0].set_text(f"two passes: var {two[offset]:z.3g}")
-        self.words[1].set_text(
-            f"one pass: var {one[offset]:z.3g}" + (", no root" if negative else "")
-        )
-        tail = " A negative variance has no root." if negative else ""
+        """Add the offset to the pre-activations and compute the variances."""
+        found = computed_variances(unit, dtype)
+        true = float(first_layer().x[:, unit].var())
+        for curve, row in zip(self.curves, found, strict=True):
+            curve.set_data(self.place, np.clip(row / true, -2, 4))
+        self.now.set_data([self.place[offset]] * 2, [-2, 4.3])
+        one, two, three = found[:, offset]
+        for words, value in zip(self.words, (one, two, three), strict=True):
+            words.set_text(f"{value:z.3g}" + ", no root" * bool(value < 0))
+        self.true.set_text(f"{true:.3g}")
         return (
-            f"Offset {OFFSETS[offset]:g} in {dtype}: the variance {true:.3g} of unit "
-            f"{unit} comes out as {two[offset]:z.3g} in two passes and as "
-            f"{one[offset]:z.3g} in one pass.{tail}"
+            f"{OFFSETS[offset]:g} added, in {dtype}: the variance {true:.3g} of unit "
+            f"{unit} comes out as {one:z.3g} in one pass, {two:.3g} in two passes and "
+            f"{three:.3g} in three."
         )
-
-
-def _divided(centred, var):
-    return centred / np.sqrt(float(var) + 1e-5)
 
 
 KERNELS = {
@@ -412,7 +422,7 @@ class Undo(LiveFigure):
         ax.set_title("10 scores of 128 digits")
         ax.plot([-8, 8], [-8, 8], color=style.BEFORE, lw=1, ls="--")
         (self.dots,) = ax.plot([], [], "o", ms=3, mew=0, alpha=0.5, color=style.AFTER)
-        ax = fig.add_axes((0.57, 0.14, 0.28, 0.74))
+        self.right = ax = fig.add_axes((0.57, 0.14, 0.28, 0.74))
         ax.set(xlim=(0, 30), ylim=(0, 3), xlabel="steps")
         ax.set_title("loss on the batch")
         (self.plain,) = ax.plot([], [], color=style.NONE, ls="--")
@@ -423,6 +433,17 @@ class Undo(LiveFigure):
             for words, color in (("without", "#555555"), ("batch norm", "#a84600"))
         ]
         return [self.dots, self.plain, self.norm, self.ends, *self.labels]
+
+    def touches(self):
+        """Let the number of steps be picked on its axis."""
+        return [
+            Touch(
+                self.right,
+                lambda x, y, start: {"steps": round(x)},
+                "Click: the number of steps.",
+                "pointer",
+            )
+        ]
 
     def move(self, steps, lr, factor):
         """Show both networks after some steps."""
@@ -445,93 +466,3 @@ class Undo(LiveFigure):
             f"{losses[0, steps]:.2f} without norm and {losses[1, steps]:.2f} with the "
             f"undone batch norm, whose W started at {factor:g} times the other."
         )
-
-
-class Correlations(LiveFigure):
-    """Two units before and after batch norm, and the correlations of all 16."""
-
-    height = 4.5
-    kinds = ("x", "batch norm", "whitened")
-
-    def __init__(self):
-        layer = first_layer(size=512)
-        few = layer.labels <= 1
-        self.x = {"all ten": layer.x[:256], "0 and 1 only": layer.x[few]}
-        super().__init__()
-
-    def make_controls(self):
-        """Return the controls: what is shown, which digits, and two units."""
-        return {
-            "kind": controls.choice("show", list(self.kinds), "batch norm"),
-            "digits": controls.choice("digits", list(self.x), "all ten"),
-            "first": controls.whole("unit across", 0, UNITS - 1, 5),
-            "second": controls.whole("unit up", 0, UNITS - 1, 9),
-        }
-
-    def draw(self, fig):
-        """Draw the scatter with its two histograms, and the matrix."""
-        ax = fig.add_axes((0.08, 0.15, 0.34, 0.60))
-        ticks = range(-4, 5, 2)
-        ax.set(xlim=(-4, 4), ylim=(-4, 4), xticks=ticks, yticks=ticks)
-        ax.axhline(0, color=style.FAINT, zorder=0)
-        ax.axvline(0, color=style.FAINT, zorder=0)
-        (self.dots,) = ax.plot([], [], "o", ms=3.5, mew=0, alpha=0.6)
-        self.names = [
-            ax.text(0, -5.3, "", ha="center", va="center"),
-            ax.text(-5.25, 0, "", ha="center", va="center", rotation=90),
-        ]
-        top = fig.add_axes((0.08, 0.765, 0.34, 0.13))
-        top.set(xlim=(-4, 4), ylim=(0, 1.05))
-        right = fig.add_axes((0.43, 0.15, 0.07, 0.60))
-        right.set(ylim=(-4, 4), xlim=(0, 1.05))
-        for axes in (top, right):
-            axes.axis("off")
-        (self.top,) = top.plot([], [])
-        (self.right,) = right.plot([], [])
-        self.title = fig.text(0.08, 0.93, "", weight="bold", size=12)
-        ax = fig.add_axes((0.57, 0.13, 0.36, 0.72))
-        ax.set_title("correlations")
-        ax.set_xlabel(style.SIGNED_KEY)
-        ax.set_aspect("equal")
-        self.matrix = style.SignedCells(ax, (UNITS, UNITS), 1)
-        ax.set_xticks(range(0, UNITS, 5))
-        ax.set_yticks(range(0, UNITS, 5))
-        (self.pick,) = ax.plot([], [], "s", ms=13, mfc="none", mew=2, color=style.INK)
-        lines = [self.dots, self.top, self.right, *self.matrix.artists, self.pick]
-        return [*lines, *self.names, self.title]
-
-    def move(self, kind, digits, first, second):
-        """Show two units, and how all are correlated."""
-        x = self.x[digits]
-        y = {"x": x, "batch norm": batch_norm(x, eps=0)[0]}.get(kind)
-        y = whiten(x) if y is None else y
-        color = style.BEFORE if kind == "x" else style.AFTER
-        self.dots.set_data(y[:, first], y[:, second])
-        bins = np.linspace(-4, 4, 33)
-        edges = np.repeat(bins, 2)
-        across = np.histogram(y[:, first], bins)[0]
-        up = np.histogram(y[:, second], bins)[0]
-        self.top.set_data(edges, _outline(across))
-        self.right.set_data(_outline(up), edges)
-        for line in (self.dots, self.top, self.right):
-            line.set_color(color)
-        correlation = np.corrcoef(y.T)
-        self.matrix.set_array(correlation)
-        self.pick.set_data([first, second], [second, first])
-        self.names[0].set_text(f"unit {first}")
-        self.names[1].set_text(f"unit {second}")
-        self.title.set_text(f"{kind}: {len(y)} digits")
-        moved = np.abs(correlation - np.corrcoef(x.T)).max()
-        changed = "0 (up to rounding)" if moved < 1e-9 else f"{moved:.2f}"
-        return (
-            f"{kind[0].upper()}{kind[1:]}: units {first} and {second} have the "
-            f"correlation {correlation[first, second]:z.2f}; the largest change in "
-            f"the matrix is {changed}. Unit {first} has mean "
-            f"{y[:, first].mean():z.2f}, std {y[:, first].std():.2f} and skewness "
-            f"{skewness(y[:, first]):z.2f}."
-        )
-
-
-def _outline(counts):
-    """Return the heights of a histogram at the doubled edges of its bins."""
-    return np.concatenate([[0], np.repeat(counts / max(counts.max(), 1), 2), [0]])

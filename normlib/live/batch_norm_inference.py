@@ -106,7 +106,7 @@ class RunningMean(LiveFigure):
         )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def spread_by_size(unit):
     """Return batch sizes and what three averages say of a unit's deviation.
 
@@ -141,9 +141,9 @@ class Averages(LiveFigure):
     """Average variances or deviations of batches: only one of three ways is right."""
 
     names = (
-        "variances, 1/(N-1); then the root",
-        "variances, 1/N; then the root",
-        "deviations, 1/N",
+        "variances with 1/(N-1)",
+        "variances with 1/N",
+        "deviations with 1/N",
     )
     looks = ((style.AFTER, "o-"), (style.BATCH, "s-"), (style.RMS, "^-"))
 
@@ -177,9 +177,10 @@ class Averages(LiveFigure):
             zip(self.names, self.looks, strict=True)
         ):
             y = 0.66 - 0.2 * k
-            fig.text(0.62, y, f"{dict(o='●', s='■').get(look[0], '▲')} ", color=color)
-            fig.text(0.64, y, name)
-            self.numbers.append(fig.text(0.64, y - 0.07, "", weight="bold"))
+            mark = dict(o="●", s="■").get(look[0], "▲")
+            fig.text(0.61, y, mark, color=color)
+            fig.text(0.65, y, name)
+            self.numbers.append(fig.text(0.65, y - 0.07, "", weight="bold"))
         return [*self.curves, self.mark, *self.numbers]
 
     def touches(self):

@@ -125,7 +125,7 @@ class OneDigit(LiveFigure):
         """Return the controls: batch size, digit and unit."""
         return {
             "size": controls.steps("batch size N", list(self.sizes), 8),
-            "example": controls.whole("digit", 0, 99, 0),
+            "example": controls.whole("digit", 0, 19, 0),
             "unit": controls.whole("unit", 0, 63, 3),
         }
 
@@ -183,7 +183,7 @@ class OneDigit(LiveFigure):
         )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=20)
 def noise_of(example):
     """Return the `BatchNoise` of one training digit."""
     return batch_noise(0, example=example)
@@ -283,7 +283,7 @@ class Switches(LiveFigure):
             self.words.append(ax.text(0.62, k, "", va="center", weight="bold"))
         ax = fig.add_axes((0.60, 0.35, 0.38, 0.30))
         ax.set(xlim=(0, 1), ylim=(-0.5, 0.5), yticks=[])
-        ax.set_xlabel("test accuracy at inference, this brightness")
+        ax.set_xlabel("accuracy at inference")
         self.bar = ax.barh([0], [0], 0.7, color=style.AFTER)[0]
         self.right = fig.text(0.60, 0.70, "", weight="bold")
         return [*self.lamps, *self.words, self.bar, self.right]

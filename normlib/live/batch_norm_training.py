@@ -9,15 +9,15 @@ from normlib import batch_norm
 from normlib.live import controls, style
 from normlib.live.batch_norm_details import (
     Convolution,
-    Correlations,
     Epsilon,
-    OnePass,
     Order,
+    Rounding,
     Undo,
 )
 from normlib.live.digits_layer import UNITS, first_layer
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
+from normlib.live.touch import Touch
 from normlib.nets.training import loss_and_gradient
 
 STEPS = ("x", "x - mean", "x_hat", "gamma x_hat", "gamma x_hat + beta")
@@ -50,7 +50,7 @@ class Steps(LiveFigure):
 
     def draw(self, fig):
         """Draw one row for each step and the places of its mean and std."""
-        ax = fig.add_axes((0.225, 0.13, 0.55, 0.76))
+        self.ax = ax = fig.add_axes((0.225, 0.13, 0.55, 0.76))
         ax.set(xlim=(-8.2, 8.2), ylim=(-4.6, 0.5))
         ax.set_xlabel("one dot: one of 64 digits")
         ax.set_yticks([])
@@ -75,6 +75,18 @@ class Steps(LiveFigure):
         self.stds = [ax.text(1.23, -k, "", **place) for k in range(5)]
         dots = [self.lines, self.before, self.after, self.spread, self.middle]
         return [*dots, self.title, *self.rows, *self.means, *self.stds]
+
+    def touches(self):
+        """Let the last row be dragged: beta; and a click on a row go up to it."""
+
+        def drag(x, y, start):
+            row = min(4, max(0, round(-start.y)))
+            if row < 4 or start.values["step"] < 4:
+                return {"step": row}
+            return {"beta": start.values["beta"] + x - start.x}
+
+        hint = "Click a row to stop there; drag the last one: beta."
+        return [Touch(self.ax, drag, hint)]
 
     def move(self, unit, step, gamma, beta):
         """Take one unit through the steps of batch norm."""
@@ -383,7 +395,8 @@ class SmallBatches(LiveFigure):
         limit = (size - 1) / np.sqrt(size) if ddof else np.sqrt(size - 1)
         self.dots.set_data(x.ravel(), x_hat.ravel())
         self._bound(limit)
-        self.title.set_text(f"{len(x)} batches of N = {size}")
+        outside = f", limit {limit:.2f} outside" if limit >= self.reach else ""
+        self.title.set_text(f"{len(x)} batches of N = {size}{outside}")
         head = f"N = {size}, variance with {'1/N' if ddof == 0 else '1/(N-1)'}"
         if size == 1:
             return (
@@ -394,8 +407,8 @@ class SmallBatches(LiveFigure):
         if size == 2:
             share = np.mean(np.abs(np.abs(x_hat) - limit) < 0.01 * limit)
             tail = (
-                f" {share:.0%} of the results are within 1% of it: a pair keeps its "
-                "order and nothing else."
+                f" {share:.0%} of the results are within 1% of it: where eps does "
+                "not matter, a pair keeps its order and nothing else."
             )
         return (
             f"{head}: in {len(x)} batches |x_hat| reaches {largest:.2f}; no batch of "
@@ -439,9 +452,8 @@ FIGURES = {
     "bias": Bias,
     "small_batches": SmallBatches,
     "epsilon": Epsilon,
-    "one_pass": OnePass,
+    "rounding": Rounding,
     "convolution": Convolution,
     "order": Order,
     "undo": Undo,
-    "correlations": Correlations,
 }
