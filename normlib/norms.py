@@ -87,10 +87,15 @@ def average(x, how, rough=False):
 
 
 def total(x, axes, rough=False):
-    """Sum over some axes, kept with length 1; float32 in float64, unless rough does."""
-    wide = x.dtype.itemsize < 8 and not (rough and max(x.shape) <= LONG)
-    sums = np.add.reduce(x, axes, np.float64 if wide else None, keepdims=True)
-    return sums.astype(x.dtype, copy=False)
+    """Sum over some axes, kept with length 1.
+
+    Over the last axes numpy adds in pairs, over others one by one: then float32 is
+    added up in float64, unless few terms of size 1 (`rough`) do without.
+    """
+    in_pairs = not axes or axes[0] == x.ndim - len(axes)
+    if in_pairs or x.dtype.itemsize >= 8 or (rough and max(x.shape) <= LONG):
+        return np.add.reduce(x, axes, keepdims=True)
+    return np.add.reduce(x, axes, np.float64, keepdims=True).astype(x.dtype)
 
 
 def scale_and_shift(x_hat, gamma, beta, out=None):
@@ -103,7 +108,7 @@ def scale_and_shift(x_hat, gamma, beta, out=None):
 
 def inverse_root(var, eps):
     """Return ``1 / sqrt(var + eps)``, and 0 where that sum is 0 (constant x)."""
-    std = np.sqrt(var + var.dtype.type(eps))
+    std = np.sqrt(var + eps)
     if eps < TINY_EPS:
         std[std == 0] = np.inf
     return 1 / std
@@ -1002,7 +1007,7 @@ def _floats(x, name="x"):
             f"{name} must be a plain array, got a masked one, whose mask would be "
             f"ignored; pass the entries that count, {name}.compressed() say"
         )
-    x = np.asarray(x)
+    x = np.asarray(x, order="C")
     if x.dtype.kind != "f":
         raise TypeError(
             f"{name} must hold floats, got dtype {x.dtype}; "
