@@ -32,7 +32,7 @@ QUESTIONS = {
         right="0.9",
     ),
     "deviations": Question(
-        "Two batches have the variances 1 and 9. You average their *deviations* "
+        "Two batches have the variances 1 and 9. You average their deviations "
         "instead of their variances. Compared with the root of the averaged variance, "
         "that is ...",
         {
@@ -80,7 +80,7 @@ QUESTIONS = {
     "regularizes": Question(
         "400 training images. Groups of 8 share a mean, or all 32. A regularizer makes "
         "the fit of the training images worse and may make the test better. At the end "
-        "the *training* loss of the groups of 8 is ...",
+        "the training loss of the groups of 8 is ...",
         {
             "higher": "The noise makes the training images harder to fit.",
             "lower": "Both saw the same number of images in each step; with the noise "

@@ -319,14 +319,19 @@ CONVOLUTION = [
     Notice(
         "One mean per channel: the result moves with the digit, and nothing else "
         "changes.",
-        {"mean": "channel"},
+        {"mean": "channel", "shift": 2},
         lambda figure: "by at most 0.00" in figure.sentence,
     ),
     Notice(
         "One mean per channel and position: the result depends on where the digit "
         "stands. Where hardly another digit has ink, it is blown up: to 7.9, the root "
         "of 63.",
-        {"mean": "channel and position", "channel": "edge across", "digit": 5},
+        {
+            "mean": "channel and position",
+            "channel": "edge across",
+            "digit": 5,
+            "shift": 2,
+        },
         lambda figure: (
             "up to 7.9" in figure.sentence and "not 0 for 1 of 64" in figure.sentence
         ),

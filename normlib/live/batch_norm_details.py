@@ -223,7 +223,7 @@ class Convolution(LiveFigure):
             ),
             "channel": controls.steps("channel", list(KERNELS), "edge across"),
             "digit": controls.whole("digit n", 0, BATCH - 1, 5),
-            "shift": controls.whole("move it right", -2, 2, 2),
+            "shift": controls.whole("move it right", -2, 2, 0),
         }
 
     def draw(self, fig):

@@ -221,7 +221,7 @@ class Lag(LiveFigure):
         """Return the controls: momentum and seed."""
         return {
             "momentum": controls.steps(
-                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.01
+                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.1
             ),
             "seed": controls.whole("seed", 0, 9, 0),
         }
