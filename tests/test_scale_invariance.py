@@ -8,7 +8,7 @@ import pytest
 
 from normlib.batch.least_squares import any_learning_rate, length_direction
 from normlib.gradients.effective_rate import norm_growth, same_trajectory
-from normlib.gradients.naive_gradient import naive_bias
+from normlib.gradients.held_constant import train_normalized
 from normlib.gradients.scale_invariance import (
     hidden_weights,
     orthogonality,
@@ -96,10 +96,26 @@ def test_runs_of_the_same_effective_rate_are_the_same():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_naive_bias_grows_for_ever(seed):
-    found = naive_bias(seed, lr=0.1, steps=50)
-    np.testing.assert_allclose(found.naive, 0.1 * np.arange(51))
-    assert abs(found.exact).max() < 1e-14 and np.ptp(found.loss) < 1e-13
+def test_mean_and_deviation_run_away_as_constants_and_rest_in_the_gradient(seed):
+    """Between the steps da = lr / a and db = lr / a, by hand."""
+    found = train_normalized("between steps", seed, lr=0.1, steps=50)
+    scale = bias = 0.0
+    scale = 1.0
+    for k in range(51):
+        np.testing.assert_allclose([found.bias[k], found.scale[k]], [bias, scale])
+        bias, scale = bias + 0.1 / scale, scale + 0.1 / scale
+    assert np.ptp(found.loss) < 1e-12
+    inside = train_normalized("inside", seed, lr=0.1, steps=50)
+    assert abs(inside.bias).max() < 1e-13 and abs(inside.scale - 1).max() < 1e-13
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 8.0])
+def test_a_penalty_ends_where_its_formula_says(penalty):
+    found = train_normalized("penalty", 5, lr=0.1, steps=400, penalty=penalty)
+    ends = [1 / (1 + penalty), (2 + penalty) / (1 + penalty)]
+    np.testing.assert_allclose([found.bias[-1], found.scale[-1]], ends, atol=1e-9)
+    np.testing.assert_allclose(found.seen_mean, found.bias, atol=1e-12)
+    np.testing.assert_allclose(found.seen_std, abs(found.scale))
 
 
 # Weight decay ---------------------------------------------------------------------
@@ -182,7 +198,7 @@ def test_length_and_direction_are_no_faster():
         (lambda: orthogonality(seed=-1), "seed must be at least 0"),
         (lambda: norm_growth(lr=0.0), "lr must be above 0"),
         (lambda: same_trajectory(steps=0), "steps"),
-        (lambda: naive_bias(n=1), "n must be at least 2"),
+        (lambda: train_normalized("inside", n=1), "n must be at least 3"),
         (lambda: next(weight_decay_steps(weight_decay=0)), "weight_decay must be"),
         (lambda: next(weight_decay_steps(norm=None)), "norm must be"),
         (lambda: next(weight_decay_steps(wrong_labels=2)), "wrong_labels"),

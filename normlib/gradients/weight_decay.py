@@ -136,8 +136,8 @@ def weight_decay_steps(
     start : float, default 1
         Factor on the initial hidden weights, above 0.
     wrong_labels : float, default 0.4
-        Share of the labels replaced at random, 0 to 1. They keep the gradient
-        from vanishing; with right labels there is no equilibrium in reach.
+        Share of the labels replaced at random, 0 to 1. Right labels settle as well:
+        mini-batches and decay keep the gradient from vanishing.
     batch_size : int, default 32
         Images per step.
     norm : {"batch", "layer", "rms", "group:8"}, default "batch"

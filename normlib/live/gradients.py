@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
 from normlib import standardize, standardize_backward
-from normlib.gradients.naive_gradient import naive_bias
+from normlib.gradients.held_constant import WAYS, train_normalized, unit_of
 from normlib.gradients.three_paths import measured_gradient, path_gradients
 from normlib.gradients.unit_before_norm import train_unit, unit_data, unit_loss
 from normlib.gradients.weight_decay import weight_decay_steps
@@ -14,6 +14,7 @@ from normlib.live import controls, space, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
 from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
+from normlib.live.touch import Touch, turn
 
 EPS = 1e-5
 
@@ -37,7 +38,7 @@ class Paths(LiveFigure):
 
     def draw(self, fig):
         """Draw the graph of the computation and the places of the bars."""
-        graph = fig.add_axes((0.02, 0.08, 0.36, 0.78))
+        self.graph = graph = fig.add_axes((0.02, 0.08, 0.36, 0.78))
         graph.set(xlim=(-0.35, 2.35), ylim=(-1.25, 1.25))
         graph.axis("off")
         graph.set_title("paths back from x_hat to x")
@@ -69,6 +70,18 @@ class Paths(LiveFigure):
         ax.text(-0.5, -3.3, "bars: your paths", color=style.AFTER, weight="bold")
         ax.text(7.5, -3.3, "diamonds: measured", ha="right")
         return [*self.arrows, self.bars, self.truth, self.title]
+
+    def touches(self):
+        """Let a click on a circle switch its path."""
+
+        def switch(x, y, start):
+            for name, height in (("mean", 0.9), ("var", -0.9)):
+                if np.hypot(start.x - 1, start.y - height) < 0.4:
+                    return {name: not start.values[name]}
+            return None
+
+        hint = "Click on mean or var: its path is switched on or off."
+        return [Touch(self.graph, switch, hint, "pointer")]
 
     def move(self, mean, var, upstream, seed):
         """Add up the paths that are on and compare with central differences."""
@@ -189,6 +202,23 @@ class Projection(LiveFigure):
             self.title,
         ]
 
+    def touches(self):
+        """Let d be dragged by its tip, on paper, and the scene be turned."""
+
+        def drag(x, y, start):
+            old = np.array([start.values[k] for k in ("ones", "radial", "across")])
+            d = old @ self.basis
+            tip = self.scene.seen(self.x_hat + d)
+            if np.hypot(start.x - tip[0], start.y - tip[1]) > 0.5:
+                return None
+            d = d + np.array([x - start.x, y - start.y]) @ self.scene.turn[:2]
+            return dict(zip(("ones", "radial", "across"), self.basis @ d, strict=True))
+
+        return [
+            Touch(self.scene.ax, drag, "Drag the tip of d, the grey arrow."),
+            turn(self.scene.ax, "view", 90, hint="Drag elsewhere to turn the view."),
+        ]
+
     def move(self, ones, radial, across, view):
         """Send the gradient back and draw it where x_hat stands."""
         d = np.array([ones, radial, across]) @ self.basis
@@ -261,74 +291,81 @@ def _arrow(start, end, size=0.26):
     return np.array([start, foot]), np.array([end, foot + side, foot - side])
 
 
-class Constants(LiveFigure):
-    """A bias before a mean subtraction: with the mean as a constant it runs away."""
+class KeepNormalized(LiveFigure):
+    """Three ways to keep a unit normalized, and what its loss then asks for."""
 
     steps = 60
-    n = 24
 
     def make_controls(self):
-        """Return the controls: step, gradient, learning rate, seed."""
+        """Return the controls: way, step, learning rate, penalty."""
         return {
+            "way": controls.choice("normalized", list(WAYS), "between steps"),
             "step": controls.whole("step", 0, self.steps, 40),
-            "gradient": controls.choice(
-                "mean is", ["a constant", "part of the gradient"], "a constant"
-            ),
             "lr": controls.slider("learning rate", 0.02, 0.2, 0.1, 0.02),
-            "seed": controls.seed(),
+            "penalty": controls.steps("penalty", [0.0, 0.5, 1.0, 3.0, 8.0], 1.0),
         }
 
     def draw(self, fig):
-        """Draw the values on rulers, and bias and loss over the steps."""
-        ax = fig.add_axes((0.13, 0.15, 0.43, 0.73))
-        ax.set(xlim=(-4, 15.5), ylim=(-0.6, 1.9), yticks=[])
+        """Draw the values on rulers, and mean, deviation and loss over the steps."""
+        ax = fig.add_axes((0.15, 0.15, 0.41, 0.73))
+        ax.set(xlim=(-9, 15), ylim=(-0.6, 1.9), yticks=[])
         ax.spines["left"].set_visible(False)
         ax.axvline(0, color=style.FAINT, zorder=0)
         self.rows = []
         for y, name, color in (
-            (1.2, "x = u + b", style.BEFORE),
-            (0.0, "x - mean", style.AFTER),
+            (1.2, "the unit x", style.BEFORE),
+            (0.0, "the loss\nsees", style.AFTER),
         ):
-            ax.text(-4.2, y, name, color=color, ha="right", va="center", weight="bold")
+            ax.text(-9.4, y, name, color=color, ha="right", va="center", weight="bold")
             self.rows += ax.plot([], [], "|", ms=34, mew=1.6, color=color)
-        (self.arrow,) = ax.plot([], [], color=style.WARN, lw=3)
         self.place = style.moving_title(ax)
         self.curves, self.dots = [], []
-        for bottom, name, limits in (
-            (0.60, "bias b", (-1, 12.6)),
-            (0.15, "loss", (0, 2.6)),
+        for k, (name, limits, ticks) in enumerate(
+            (
+                ("mean of x", (-0.5, 4.5), [0, 2, 4]),
+                ("std of x", (0, 5.5), [1, 3, 5]),
+                ("loss", (0, 1.3), [0, 1]),
+            )
         ):
-            panel = fig.add_axes((0.67, bottom, 0.30, 0.28))
-            panel.set(xlim=(0, self.steps), ylim=limits)
-            panel.set_title(name)
-            if name == "loss":
+            panel = fig.add_axes((0.68, 0.69 - 0.27 * k, 0.29, 0.18))
+            panel.set(xlim=(0, self.steps), ylim=limits, yticks=ticks)
+            panel.set_ylabel(name)
+            panel.set_xticks([0, 20, 40, 60], ["0", "20", "40", "60"] if k == 2 else [])
+            if k == 2:
                 panel.set_xlabel("step")
-            color = style.WARN if name == "bias b" else style.AFTER
+            color = style.AFTER if name == "loss" else style.BEFORE
+            if k < 2:
+                panel.axhline(k, color=style.INK, lw=0.8, ls=":")
             self.curves += panel.plot([], [], color=color)
             self.dots += panel.plot([], [], "o", ms=8, color=color, clip_on=False)
-        return [*self.rows, self.arrow, self.place, *self.curves, *self.dots]
+        return [*self.rows, self.place, *self.curves, *self.dots]
 
-    def move(self, step, gradient, lr, seed):
-        """Show values, bias and loss after some steps."""
-        run = naive_bias(seed, lr=lr, steps=self.steps, n=self.n)
-        bias = run.naive if gradient == "a constant" else run.exact
-        u = np.random.default_rng(seed).normal(size=self.n)  # as naive_bias draws it
-        x = u + bias[step]
-        for row, values, y in zip(
-            self.rows, (x, x - x.mean()), (1.2, 0.0), strict=True
-        ):
-            row.set_data(values, np.full(self.n, y))
-        self.arrow.set_data([0, bias[step]], [1.62, 1.62])
-        self.place.set_text(f"after {step} steps of {lr:.2f}: b = {bias[step]:z.2f}")
-        for k, curve in enumerate((bias, run.loss)):
-            self.curves[k].set_data(np.arange(step + 1), curve[: step + 1])
-            self.dots[k].set_data([step], [curve[step]])
-        grown = "has grown to" if bias[step] > 1e-9 else "stays at"
-        return (
-            f"With the mean as {gradient}, the bias {grown} {bias[step]:z.2f} after "
-            f"{step} steps of {lr:.2f}, and the loss went from {run.loss[0]:.4f} to "
-            f"{run.loss[step]:.4f}."
+    def move(self, way, step, lr, penalty):
+        """Show values, mean, deviation and loss after some steps."""
+        self.run = run = train_normalized(
+            way, 0, lr=lr, steps=self.steps, penalty=penalty
         )
+        u, _ = unit_of(0)
+        x = run.scale[step] * u + run.bias[step]
+        seen = run.seen_std[step] * u + run.seen_mean[step]
+        for row, values, y in zip(self.rows, (x, seen), (1.2, 0.0), strict=True):
+            row.set_data(values, np.full(len(u), y))
+        self.place.set_text(f"after {step} steps of {lr:.2f}")
+        for curve, dot, values in zip(
+            self.curves, self.dots, (run.bias, run.scale, run.loss), strict=True
+        ):
+            curve.set_data(np.arange(step + 1), values[: step + 1])
+            dot.set_data([step], [values[step]])
+        return (
+            f"Normalized {self._words(way, penalty)}: after {step} steps x has mean "
+            f"{run.bias[step]:z.2f} and standard deviation {run.scale[step]:.2f}, and "
+            f"the loss went from {run.loss[0]:.3f} to {run.loss[step]:.3f}."
+        )
+
+    def _words(self, way, penalty):
+        if way == "penalty":
+            return f"by a penalty of {penalty:g}"
+        return way if way == "between steps" else "inside the network"
 
 
 @lru_cache(maxsize=512)
@@ -367,7 +404,7 @@ class WeightPlane(LiveFigure):
 
     def draw(self, fig):
         """Colour the plane by the loss; draw places for path, length and angle."""
-        ax = fig.add_axes((0.06, 0.11, 0.44, 0.78))
+        self.ax = ax = fig.add_axes((0.06, 0.11, 0.44, 0.78))
         r = self.reach
         ax.set(xlim=(-r, r), ylim=(-r, r), aspect="equal")
         ax.set(xlabel="w[0]", ylabel="w[1]")
@@ -402,6 +439,15 @@ class WeightPlane(LiveFigure):
                 )
         return [*self.lines, self.rule, self.words]
 
+    def touches(self):
+        """Let the length at the start be picked in the plane."""
+
+        def pick(x, y, start):
+            return {"start": float(np.hypot(x, y))}
+
+        hint = "Press or drag: w starts that far from 0."
+        return [Touch(self.ax, pick, hint, "pointer")]
+
     def _losses(self):
         """Return the loss for the directions of a grid, 12 levels, shape (120, 120)."""
         u, targets = unit_data()
@@ -415,12 +461,17 @@ class WeightPlane(LiveFigure):
         low, high = loss.min(), loss.max()
         return np.round((loss - low) / (high - low) * 12)
 
+    def turning_of(self, start):
+        """Return the degrees turned, step by step, from another length at the start."""
+        lr, decay = self.values["lr"], self.values["weight_decay"]
+        return typical_angle(unit_run(lr, decay, start).angles)
+
     def move(self, step, lr, start, weight_decay):
         """Show the path of w up to a step."""
         run = unit_run(lr, weight_decay, start)
         w = run.weights[: step + 1]
         lengths = np.linalg.norm(w, axis=1)
-        turning = typical_angle(run.angles)[:step]
+        self.turning = turning = typical_angle(run.angles)[:step]
         self.track.set_data(*w.T)
         self.arrow.set_data([0, w[-1, 0]], [0, w[-1, 1]])
         self.tip.set_data(*w[-1:].T)
@@ -460,11 +511,12 @@ class Equilibrium(LiveFigure):
     height = 4.0
 
     def make_controls(self):
-        """Return the controls: learning rate, weight decay, factor at the start."""
+        """Return the controls: learning rate, decay, factor at the start, labels."""
         return {
             "lr": controls.steps("learning rate", [0.2, 0.4], 0.2),
-            "weight_decay": controls.steps("weight decay", [0.02, 0.04, 0.08], 0.02),
+            "weight_decay": controls.steps("weight decay", [0.02, 0.04], 0.02),
             "start": controls.steps("initial weights times", [0.3, 1.0, 3.0], 1.0),
+            "labels": controls.choice("labels", ["right", "40% random"], "right"),
         }
 
     def draw(self, fig):
@@ -486,9 +538,9 @@ class Equilibrium(LiveFigure):
             ax.text(1, 0.95, "dashed: predicted", ha="right", transform=ax.transAxes)
         return self.artists
 
-    def move(self, lr, weight_decay, start):
+    def move(self, lr, weight_decay, start, labels):
         """Train, unless this setting is kept, and compare with the prediction."""
-        key = lr, weight_decay, start
+        key = lr, weight_decay, start, labels
         angle = np.sqrt(2 * lr * weight_decay)
         for artist in self.artists:
             artist.set_data([], [])
@@ -496,7 +548,12 @@ class Equilibrium(LiveFigure):
         if key not in RUNS:
             records = []
             for record in weight_decay_steps(
-                0, lr=lr, weight_decay=weight_decay, start=start, steps=STEPS
+                0,
+                lr=lr,
+                weight_decay=weight_decay,
+                start=start,
+                steps=STEPS,
+                wrong_labels=0.0 if labels == "right" else 0.4,
             ):
                 records.append(record)
                 if record.step % 20 == 0:
@@ -509,9 +566,12 @@ class Equilibrium(LiveFigure):
         turned = np.sqrt(np.mean(angles**2))
         predicted = (lr / (2 * weight_decay) * np.mean(gradients**2)) ** 0.25
         self.artists[1].set_data([0, STEPS], [predicted] * 2)
+        self.length, self.predicted = norms.mean(), predicted
+        self.turned, self.angle = np.rad2deg(turned), np.rad2deg(angle)
         return (
-            f"lr {lr:g}, weight decay {weight_decay:g}, start times {start:g}: over "
-            f"the last {STEPS // 2} steps the length is {norms.mean():.1f} (predicted "
+            f"lr {lr:g}, weight decay {weight_decay:g}, start times {start:g}, labels "
+            f"{labels}: over the last {STEPS // 2} steps the length is "
+            f"{norms.mean():.1f} (predicted "
             f"{predicted:.1f}) and a step turns W by {np.rad2deg(turned):.1f} degrees "
             f"(predicted {np.rad2deg(angle):.1f})."
         )
@@ -524,7 +584,7 @@ class Equilibrium(LiveFigure):
 FIGURES = {
     "paths": Paths,
     "projection": Projection,
-    "constants": Constants,
+    "keep_normalized": KeepNormalized,
     "weight_plane": WeightPlane,
     "equilibrium": Equilibrium,
 }
