@@ -120,20 +120,6 @@ def _compare_parts(name, result, expected, tolerance):
         compare(f"{what}(...)", numbers, want, tolerance=tolerance)
 
 
-def report(check):
-    """Run `check`, a function without arguments, and print its verdict.
-
-    Parameters
-    ----------
-    check : callable
-        Returns what the reader got right, or raises `NotYet` with what is off.
-    """
-    try:
-        print(f"Correct: {check()}")
-    except NotYet as reason:
-        print(f"Not yet: {reason}")
-
-
 def call(function, *args, **kwargs):
     """Call the reader's function and turn its errors into `NotYet`."""
     name = getattr(function, "__name__", "your function")

@@ -4,13 +4,10 @@ import pkgutil
 from importlib import import_module
 
 from normlib.live.figure import LiveFigure, ReaderError, call_reader
-from normlib.live.questions import Card, Question
 from normlib.live.style import lecture_mode
 
 __all__ = [
-    "Card",
     "LiveFigure",
-    "Question",
     "ReaderError",
     "call_reader",
     "figures",
