@@ -43,9 +43,7 @@ def forward(x, how, eps, gamma=None, beta=None, centre=True):
     if centre:
         mean = average(x, how)
         centred = x - mean
-        rest = average(
-            centred, how, rough=True
-        )  # what the rounding of the mean has left
+        rest = average(centred, how, rough=True)  # what rounding it left
         centred -= rest
         mean += rest
     y = centred * centred
