@@ -11,7 +11,7 @@ import pytest
 from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
 from normlib.lessons.lesson import fresh
-from normlib.live.asking import static_notices
+from normlib.live.asking import rich, static_notices
 
 LESSONS = lessons()
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -202,6 +202,33 @@ def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, 
     assert "batch_norm(x.T)" in words_of(offered.widget)
     assert "Correct: each row" in words_of(offered.widget)
     assert lesson.kept["exercise", "layer_norm"].answer == "solution shown"
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("a *b* **c** `d`", "a <em>b</em> <b>c</b> <code>d</code>"),
+        ("`x**2 - y**2` < *z*", "<code>x**2 - y**2</code> &lt; <em>z</em>"),
+        ("2 * 3 * 4", "2 * 3 * 4"),
+    ],
+)
+def test_words_are_marked_up_and_code_is_left_alone(text, marked):
+    assert rich(text) == marked
+
+
+def test_in_a_lecture_notices_come_one_by_one(page, monkeypatch):
+    monkeypatch.setattr("normlib.lessons.lesson.lecture_mode", lambda: True)
+    lesson = fresh_lesson()
+    lesson.figure("table")
+    figure = lesson.open["table"]
+    notices = lesson.figures["table"].notices
+    step = figure.widget.children[-1].children[0].children[0]
+    assert notices[0].text[:20] not in words_of(figure.widget)
+    for notice in (*notices, notices[0]):  # and around
+        step.click()
+        assert rich(notice.text) in words_of(figure.widget)
+        for name, value in notice.settings.items():
+            assert figure.values[name] == value
 
 
 def test_a_deck_turns_and_keeps_answers(page):

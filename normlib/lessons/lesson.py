@@ -211,7 +211,7 @@ class Lesson:
         below = []
         if shown.notices:
             covered = asked and not self.kept["prediction", question].answer
-            notices = Notices(shown.notices, figure, covered)
+            notices = Notices(shown.notices, figure, covered, lecture_mode())
             below.append(notices.widget)
             if covered:
                 self._waiting[question].append(notices)
@@ -258,7 +258,12 @@ class Lesson:
         )
 
     def report(self):
-        """Show what the reader answered; it follows, and stays when saved."""
+        """Show what the reader answered; it follows, and stays when saved.
+
+        In a lecture there is nobody to hand it in.
+        """
+        if lecture_mode():
+            return
         self._report = display(self._bundle(), raw=True, display_id=True)
 
     # ---- what tests and other tools read ----------------------------------

@@ -430,7 +430,8 @@ CARDS = {
         "03",
     ),
     "M8": Card(
-        "In float32, mean(x**2) - mean(x)**2 is as good as subtracting the mean first.",
+        "In float32, `mean(x**2) - mean(x)**2` is as good as subtracting the mean "
+        "first.",
         _one_pass_is_fine,
         "Far from 0 two large numbers are subtracted, and their rounding is left.",
         SUMS,
@@ -650,7 +651,7 @@ CARDS = {
         "12",
     ),
     "M38": Card(
-        "Dividing 16 features by the root of mean(x**2) gives a vector of length 4.",
+        "Dividing 16 features by the root of `mean(x**2)` gives a vector of length 4.",
         _rsqrt_of_the_mean_gives_length_root_n,
         "The root of n, not 1. What one model calls L2 norm is RMS norm without gamma.",
         STREAM,

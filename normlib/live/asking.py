@@ -27,10 +27,14 @@ LOOK = """<style>
 
 def rich(text):
     """Return `text` as HTML: `code`, **bold** and *stressed* words are marked up."""
-    text = html.escape(text)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    text = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)
-    return re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*", r"<em>\1</em>", text)
+    parts = re.split(r"`([^`]+)`", html.escape(text))
+    for k, part in enumerate(parts):
+        if k % 2:
+            parts[k] = f"<code>{part}</code>"
+        else:
+            part = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", part)
+            parts[k] = re.sub(r"(?<![\w*])\*([^*\s][^*]*)\*", r"<em>\1</em>", part)
+    return "".join(parts)
 
 
 def says(text, role=""):
@@ -200,28 +204,25 @@ class Notices:
         Goes back to its opening setting, with the settings of the notice on top.
     covered : bool
         Whether they wait until the reader has committed to the question before.
+    one_by_one : bool
+        Whether they come one at a time, as a lecturer shows them.
     """
 
-    def __init__(self, notices, figure, covered):
-        opening = figure.values
+    def __init__(self, notices, figure, covered=False, one_by_one=False):
+        self._notices, self._figure = list(notices), figure
+        self._opening = figure.values
+        self._at = -1
         self.buttons = []
-        for notice in notices:
-            made = button("Show")
-            made.tooltip = f"Show: {notice.text}"
-            made.on_click(
-                lambda _, settings=opening | notice.settings: figure.set(**settings)
-            )
-            self.buttons.append(made)
-        rows = [
-            widgets.HBox([made, says(notice.text)])
-            for made, notice in zip(self.buttons, notices, strict=True)
-        ]
-        self._rows = [says("**What to notice**"), *rows]
         self.reveal = button("Show them now")
         self.reveal.on_click(lambda _: self.uncover())
         self.widget = widgets.VBox([])
         self.widget.add_class("normlib-notices")
-        if covered:
+        if one_by_one:
+            self.next = button(f"To notice: {len(self._notices)}")
+            self.next.on_click(lambda _: self._show_next())
+            self._said = says("", "status")
+            self.widget.children = [widgets.HBox([self.next, self._said])]
+        elif covered:
             wait = says("What to notice stands here once you have answered above.")
             self.widget.children = [widgets.HBox([wait, self.reveal])]
         else:
@@ -229,7 +230,26 @@ class Notices:
 
     def uncover(self):
         """Show the list."""
-        self.widget.children = self._rows
+        if self.buttons:
+            return
+        rows = [says("**What to notice**")]
+        for notice in self._notices:
+            made = button("Show")
+            made.tooltip = f"Show: {notice.text}"
+            made.on_click(lambda _, notice=notice: self._go(notice))
+            self.buttons.append(made)
+            rows.append(widgets.HBox([made, says(notice.text)]))
+        self.widget.children = rows
+
+    def _go(self, notice):
+        self._figure.set(**self._opening | notice.settings)
+
+    def _show_next(self):
+        self._at = (self._at + 1) % len(self._notices)
+        notice = self._notices[self._at]
+        self.next.description = f"{self._at + 1} of {len(self._notices)}: next"
+        self._said.value = _paragraph(notice.text, "status")
+        self._go(notice)
 
 
 def static_notices(notices, covered):

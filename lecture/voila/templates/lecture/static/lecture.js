@@ -4,7 +4,7 @@
   "use strict";
 
   const SLIDE_HEIGHT = 900;
-  const FIGURE_HEIGHT = { most: 640, least: 360, step: 20 };
+  const FIGURE_HEIGHT = { most: 640, least: 240, step: 20 };
   const TYPE = { most: 34, least: 20, step: 1 };
 
   // Voilà keeps the Reveal object to itself; this is its public way in.
