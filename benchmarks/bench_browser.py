@@ -52,7 +52,7 @@ MEASURE = """async ([handle, key]) => {
   const shown = () => {
     const floor = area.querySelector("svg.floor");
     if (floor) return floor.innerHTML;
-    const image = area.querySelector("img.normlib-image, img");
+    const image = area.querySelector("img.normlib-image") || area.querySelector("img");
     return image && image.complete && image.naturalWidth ? image.src : null;
   };
   const before = shown();
@@ -159,7 +159,7 @@ def main():
             for ratio in (1, 2):
                 context = chromium.new_context(device_scale_factor=ratio)
                 page = context.new_page()
-                page.goto(f"{lab.url}/lab?token={lab.token}")
+                page.goto(f"{lab.url}/lab?reset&token={lab.token}")
                 page.wait_for_selector(".jp-Launcher", timeout=60_000)
                 rows[f"floor, ratio {ratio}"] = measure(page, "floor.ipynb")
                 rows[f"key, ratio {ratio}"] = measure(page, "live.ipynb")

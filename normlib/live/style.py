@@ -168,8 +168,8 @@ class SignedCells:
         rows, columns = np.nonzero(negative)
         ends = np.array([[-0.22, 0.0], [0.22, 0.0]])
         self.dashes.set_segments(np.stack([columns, rows], 1)[:, None] + ends)
-        colors = self.mesh.to_rgba(values[rows, columns])
-        self.dashes.set_color([ink_on(color) for color in colors])
+        dark = values[rows, columns] < DARK * self.limit
+        self.dashes.set_color(np.where(dark, "white", "black"))
 
 
 def luminance(color):
@@ -188,6 +188,10 @@ def contrast(one, other):
 def ink_on(color):
     """Return black or white, whichever is easier to read on `color`."""
     return "black" if luminance(color) > 0.179 else "white"
+
+
+# Below this share of the limit, white is easier to read on a colour of SIGNED.
+DARK = max(k for k in np.linspace(-1, 0, 201) if ink_on(SIGNED((k + 1) / 2)) == "white")
 
 
 @lru_cache(maxsize=256)
