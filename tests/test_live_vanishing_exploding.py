@@ -112,6 +112,11 @@ def test_only_the_last_weight_of_the_normalized_chain_moves(layers, weight, lr):
     figure.set(layers=layers, weight=weight, lr=lr)
     assert figure.exact.get_ydata()[0] == pytest.approx((weight - lr) / weight)
     assert "the promise is kept" in figure.sentence
+    other = topic.Chain()
+    other.set(layers=layers, weight=weight, lr=lr)
+    grey = figure.plain.get_ydata()
+    np.testing.assert_array_equal(grey[:6], other.points.get_ydata())
+    assert grey[6] == other.exact.get_ydata()[0]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ QUESTIONS = {
         right="in general, all",
     ),
     "friend": Question(
-        "A friend's backward pass is `17 * (d - mean(d))`. It is checked with d = 1 "
+        "A friend's backward pass is 17 (d - mean(d)). It is checked with d = 1 "
         "for "
         "every sample. The check ...",
         {

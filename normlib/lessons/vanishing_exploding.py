@@ -67,7 +67,7 @@ QUESTIONS = {
             "with either norm": "With layer norm the gradient vanishes before it "
             "reaches the first layers, at every rate.",
             "with batch norm only": "It alone keeps the digits apart and the gradient "
-            "alive.",
+            "alive. In 1,000 steps layer norm trains 5 such layers, but not 10.",
             "neither norm helps": "Batch norm does not let the gradient vanish here.",
         },
         right="with batch norm only",

@@ -324,14 +324,15 @@ class ExplosionRate(LiveFigure):
         self.note.set_text(f"{activation}, B = {batch_size}")
         self.heads[0].set_text(f"theory {expected:.3f}")
         self.heads[1].set_text(f"measured {rates.mean():.3f}")
-        self.heads[2].set_text(f"in 40 layers: {rates.mean() ** 20:.3g}")
+        self.heads[2].set_text(f"in 40 layers: {two_digits(rates.mean() ** 20)}")
         # Of the linear network the two parts are known by themselves.
         B, linear = batch_size, activation == "linear"
         divided = f"by 1 / variance: {(B - 1) / (B - 3):.3f}" if linear else ""
         removed = f"by what is lost: {(B - 2) / (B - 1):.3f}" if linear else ""
         self.heads[3].set_text(divided)
         self.heads[4].set_text(removed)
-        over_40 = f"{rates.mean() ** 20:.3g} times (theory {expected**20:.3g})"
+        grown, theory = two_digits(rates.mean() ** 20), two_digits(expected**20)
+        over_40 = f"{grown} times (theory {theory})"
         return (
             f"Batch norm, {activation}, B = {batch_size}: per layer the "
             f"squared gradient grows by {rates.mean():.3f} (three networks, "
@@ -415,6 +416,13 @@ class WhatTrains(LiveFigure):
 EDGE = 1e6
 
 
+def relative_to_before(step):
+    """Return y by orders 0 to 5 and y itself over y before, cut off at the edge."""
+    by_order = np.append(step.by_order, np.full(6, step.exact))[:6]
+    values = np.append(by_order, step.exact) / step.before
+    return np.clip(values, -2 * EDGE, 2 * EDGE)
+
+
 class Chain(LiveFigure):
     """One step on a chain of weights: what was promised, and what happens."""
 
@@ -446,7 +454,7 @@ class Chain(LiveFigure):
         (self.level,) = ax.plot([-0.6, 6.6], [1, 1], "--", color=style.INK)
         self.level.set_linewidth(1)
         fig.text(0.72, 0.18, "values beyond $10^6$\nstand at the edge")
-        self.notes = [fig.text(0.72, 0.80 - 0.11 * k, "") for k in range(5)]
+        self.notes = [fig.text(0.72, 0.82 - 0.095 * k, "") for k in range(5)]
         return [self.points, self.exact, self.level, *self.notes]
 
     def touches(self):
@@ -467,12 +475,10 @@ class Chain(LiveFigure):
         """Take one step of gradient descent on y itself."""
         weights = np.full(layers, weight)
         self.step = step = self.update(weights, lr=lr)
-        by_order = np.append(step.by_order, np.full(6, step.exact))[:6]
-        exact = step.exact / step.before
-        edge = 2 * EDGE
-        self.points.set_data(range(6), np.clip(by_order / step.before, -edge, edge))
-        self.exact.set_data([6], [np.clip(exact, -edge, edge)])
-        self.level.set_ydata([np.clip(exact, -edge, edge)] * 2)
+        shown = relative_to_before(step)
+        self.points.set_data(range(6), shown[:6])
+        self.exact.set_data([6], shown[6:])
+        self.level.set_ydata([shown[6]] * 2)
         first, second = step.by_order[1], step.by_order[2]
         for text, words in zip(
             self.notes,
@@ -497,10 +503,23 @@ class Chain(LiveFigure):
 
 
 class NormalizedChain(Chain):
-    """The same step with batch norm before the last weight."""
+    """The same step with batch norm before the last weight, and without it in grey."""
 
     update = staticmethod(normalized_chain_update)
     where = "batch norm before the last"
+
+    def draw(self, fig):
+        """Draw the frame of the chain, and under its points those without norm."""
+        moving = super().draw(fig)
+        (self.plain,) = self.ax.plot([], [], "o--", color=style.BEFORE, markersize=6)
+        fig.text(0.72, 0.33, "grey: without the norm", color=style.BEFORE)
+        return [self.plain, *moving]
+
+    def move(self, layers, weight, lr):
+        """Take the step with the norm and without it."""
+        plain = chain_update(np.full(layers, weight), lr=lr)
+        self.plain.set_data(range(7), relative_to_before(plain))
+        return super().move(layers, weight, lr)
 
 
 FIGURES = {

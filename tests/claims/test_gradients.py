@@ -40,6 +40,9 @@ no_claim("05", "All three paths together: return `dx`.", "instruction")
 no_claim("05", "Check with a random upstream gradient, never with ones.", "instruction")
 
 
+no_claim("05", "A friend's backward pass is 17 (d - mean(d)).", "definition")
+
+
 def sample(seed, n=8):
     """Return an upstream gradient and one feature."""
     rng = np.random.default_rng(seed)

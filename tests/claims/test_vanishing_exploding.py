@@ -21,7 +21,6 @@ no_claim(
     "definition",
 )
 no_claim("07", "A title counts the cells above 0.70.", "definition")
-no_claim("07", "100 steps are few.", "counted on the page")
 no_claim("07", "0.10 is guessing", "definition")
 no_claim("07", "and lower $y$ itself", "instruction")
 no_claim("07", "On its way to layer 1", "definition")
@@ -240,7 +239,7 @@ def test_twenty_layers_train_with_batch_norm_only():
 @pytest.mark.slow
 @claim(
     "07",
-    "In 1,000 steps layer norm trains 5 sigmoid layers as well, but not 10.",
+    "In 1,000 steps layer norm trains 5 such layers, but not 10.",
 )
 def test_layer_norm_in_more_steps():
     for seed in seeds("In 1,000 steps layer norm trains 5 sigmoid layers as well"):
@@ -390,8 +389,10 @@ def test_the_steps_of_the_derivation():
     "One step at rate 0.1 takes most of the explosion away (medians of ten networks, "
     "40 ReLU layers, layer 2 against the last, before training and after each of three "
     "steps).",
-    "It also makes the weights of layer 2 more than 5 times longer, and their own "
-    "gradient shrinks by as much: judged by that, the repair looks larger than it is.",
+    "It also makes the weights of layer 2 more than 5 times longer, and the gradient "
+    "by "
+    "these weights is divided by their length: judged by that one, the repair looks "
+    "larger than it is.",
 )
 def test_the_first_step():
     found = first_steps(0.1, 1, seeds("One step at rate 0.1 takes most away")).median()
