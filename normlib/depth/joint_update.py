@@ -150,7 +150,7 @@ def normalized_chain_update(weights, *, lr=0.01):
     Examples
     --------
     >>> step = normalized_chain_update(np.full(10, 1.2), lr=0.01)
-    >>> round(step.by_order[1], 4), round(step.exact, 4)
+    >>> round(float(step.by_order[1]), 4), round(step.exact, 4)
     (1.19, 1.19)
     """
     w, lr = float_array("weights", weights, ndim=1), number("lr", lr, minimum=0)
