@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlib._arguments import integer, number
 from normlib.datasets import digits_split
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import mlp
@@ -66,6 +67,9 @@ def first_steps(lr, steps=3, seeds=(0,), *, depth=40, width=64, batch_size=128):
     >>> bool(found.imbalance[:, 1].max() < 0.5 * found.imbalance[:, 0].min())
     True
     """
+    lr, steps = number("lr", lr, minimum=0), integer("steps", steps)
+    depth, width = integer("depth", depth, minimum=2), integer("width", width)
+    batch_size = integer("batch_size", batch_size, minimum=2)
     found = np.array([_train(lr, steps, s, depth, width, batch_size) for s in seeds])
     imbalance, length, weight_imbalance = np.moveaxis(found, 2, 0)
     return FirstSteps(imbalance, length / length[:, :1], weight_imbalance)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from normlib._arguments import choice, integer
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
@@ -42,6 +43,8 @@ def shrinking_steps(optimizer, lr, seeds, steps=300):
     >>> shrinking_steps("sgd", 0.2, [0], steps=20)
     array([0.])
     """
+    choice("optimizer", optimizer, ("sgd", "adam"))
+    steps = integer("steps", steps)
     return np.array([_share(optimizer, lr, seed, steps) for seed in seeds])
 
 

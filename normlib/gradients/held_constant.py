@@ -34,7 +34,7 @@ class UnitHistory(NamedTuple):
 
 def unit_of(seed, n=24):
     """Return u of mean 0 and standard deviation 1, and targets ``2 u + 1``."""
-    u = standardize(generator(seed).normal(size=n), 0, eps=0)[0]
+    u = standardize(generator(seed, "seed").normal(size=n), 0, eps=0)[0]
     return u, 2 * u + 1
 
 
