@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import browser
 
-PRESSES = 30
+PRESSES = 20
 TOPIC, FIGURE = "which_numbers_share_a_mean", "NormTable"
 
 LIVE = f"from normlib.live.{TOPIC} import {FIGURE}\n{FIGURE}().show()"
@@ -84,8 +84,10 @@ TOUCH = """async ([spot, moves]) => {
     clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
   spot.setPointerCapture = () => {};
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  send("pointerdown", 0.3, 0.4);
-  await wait(300);
+  for (const type of ["pointerdown", "pointerup", "pointerdown"]) {  // pick, then grab
+    send(type, 0.3, 0.4);
+    await wait(300);
+  }
   const times = [];
   for (let k = 1; k <= moves; k++) {
     const before = image.src;

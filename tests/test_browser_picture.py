@@ -1,0 +1,338 @@
+"""A figure in JupyterLab: sharp, touched, spoken, and honest without its kernel."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser import FLAGS, Watch, find_chromium, start_lab
+
+pytestmark = pytest.mark.browser
+
+SHOWN = """import os
+from normlib.live.which_numbers_share_a_mean import NormTable
+figure = NormTable()
+figure.show(static_below="<p>What to notice</p>")"""
+PLAYED = """from normlib.live.hypersphere import Projection
+Projection().show()"""
+TOLD = "print(os.getpid())"
+STUB = """def norm(x):
+    return ...
+
+NormTable(norm).show()"""
+
+OPEN = """async ([path, run]) => {
+  const { commands } = window.jupyterapp;
+  const panel = await commands.execute("docmanager:open", { path });
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  if (run) await commands.execute("notebook:run-all-cells");
+}"""
+CLOSE = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.context.save();
+  await panel.sessionContext.shutdown();
+  panel.close();
+}"""
+PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+
+
+def write(path):
+    cells = [nbformat.v4.new_code_cell(code) for code in (SHOWN, PLAYED, TOLD, STUB)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium or Chrome found: install one, or set CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, tmp_path_factory):
+    """A page of twice the usual pixels, with a touch screen."""
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "work"
+    folder.mkdir()
+    server = start_lab(folder, home)
+    context = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, device_scale_factor=2, has_touch=True
+    )
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(f"{server.url}/lab?token={server.token}")
+    page.wait_for_selector(".jp-Launcher")
+    page.folder = folder
+    yield page
+    context.close()
+    server.stop()
+
+
+def open_and_run(page, name):
+    write(page.folder / name)
+    page.evaluate(OPEN, [name, True])
+    page.locator(f"{PANEL} .normlib-spot").first.wait_for()
+
+
+@pytest.fixture(scope="module")
+def live(lab):
+    """The page with a notebook that was run."""
+    open_and_run(lab, "live.ipynb")
+    yield lab
+    lab.evaluate(CLOSE)
+
+
+@pytest.fixture
+def mortal(lab):
+    """The page with a notebook whose kernel may be ended."""
+    watch = Watch(lab.context)
+    open_and_run(lab, "mortal.ipynb")
+    yield lab
+    lab.evaluate(CLOSE)
+    watch.end()
+    assert not watch.foreign
+
+
+def figure(page, number=0):
+    return page.locator(f"{PANEL} .normlib-figure").nth(number)
+
+
+def sentence(page, number=0):
+    return figure(page, number).locator(".normlib-sentence").inner_text()
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.03)
+    return False
+
+
+def place(page, left, top):
+    """Return page coordinates of a place in the left table, from fractions of it."""
+    box = figure(page).locator(".normlib-spot").first.bounding_box()
+    return box["x"] + left * box["width"], box["y"] + top * box["height"]
+
+
+CELL = {(n, d): ((d + 0.5) / 5, (n + 0.5) / 6) for n in range(6) for d in range(5)}
+
+
+def test_the_picture_has_the_pixels_of_the_screen_and_says_the_sentence(live):
+    image = figure(live).locator("img")
+    assert until(lambda: image.evaluate("i => i.naturalWidth") == 1800)
+    assert image.evaluate("i => i.naturalHeight") == 780
+    box = image.bounding_box()
+    assert (box["width"], box["height"]) == pytest.approx((900, 390), abs=1)
+    assert image.get_attribute("alt") == sentence(live)
+    # The saved part is hidden while the figure lives.
+    static = live.locator(f"{PANEL} .normlib-static").first
+    assert not static.is_visible()
+
+
+def test_a_click_picks_a_cell_and_its_control_follows(live):
+    live.mouse.click(*place(live, *CELL[5, 4]))
+    assert until(lambda: "x[5, 4]" in sentence(live)), sentence(live)
+    handles = figure(live).locator(".noUi-handle")
+    assert handles.nth(0).get_attribute("aria-valuetext") == "5"
+    assert handles.nth(1).get_attribute("aria-valuetext") == "4"
+
+
+def test_a_finger_picks_a_cell(live):
+    live.touchscreen.tap(*place(live, *CELL[0, 3]))
+    assert until(lambda: "x[0, 3]" in sentence(live)), sentence(live)
+
+
+def test_a_fast_drag_queues_nothing_and_its_last_position_arrives(live):
+    live.mouse.click(*place(live, *CELL[2, 1]))
+    until(lambda: "x[2, 1]" in sentence(live))
+    x, y = place(live, *CELL[2, 1])
+    live.mouse.move(x, y)
+    live.mouse.down()
+    for k in range(1, 201):
+        live.mouse.move(x, y - 40 * abs((k % 20) - 10) / 10)
+    box = figure(live).locator(".normlib-spot").first.bounding_box()
+    live.mouse.move(x, y - 0.5 * box["height"] / 6)  # half a cell: plus 4
+    live.mouse.up()
+    start = time.monotonic()
+    assert until(lambda: "x[2, 1] = 10 becomes" in sentence(live)), sentence(live)
+    assert time.monotonic() - start < 2
+    time.sleep(0.5)
+    assert "x[2, 1] = 10 becomes" in sentence(live)
+
+
+def test_the_sentence_is_spoken_once_after_the_last_move(live):
+    spoken = figure(live).locator(".normlib-spoken")
+    assert spoken.get_attribute("aria-live") == "polite"
+    spoken.evaluate("""node => {
+      window.spoken = [];
+      new MutationObserver(() => window.spoken.push(node.textContent))
+        .observe(node, { childList: true, characterData: true, subtree: true });
+    }""")
+    handle = figure(live).locator(".noUi-handle").first
+    handle.focus()
+    before = sentence(live)
+    for _ in range(3):
+        live.keyboard.press("ArrowRight")
+        time.sleep(0.1)
+    assert until(lambda: sentence(live) != before)
+    assert until(lambda: live.evaluate("window.spoken.length") > 0)
+    time.sleep(0.7)
+    assert live.evaluate("window.spoken") == [sentence(live)]
+
+
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_nothing_in_our_output(live, theme):
+    change = (
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', theme)"
+    )
+    live.evaluate(change, {"theme": theme})
+    until(lambda: live.locator(f"[data-jp-theme-name='{theme}']").count())
+    time.sleep(0.5)
+    live.evaluate(AXE.read_text(encoding="utf-8"))
+    found = live.evaluate(
+        """async () => {
+          const { violations } = await axe.run({ include: [[".normlib-figure"]] });
+          return violations.map(({ id, nodes }) => [id, nodes.map((n) => n.html)]);
+        }"""
+    )
+    live.evaluate(change, {"theme": "JupyterLab Light"})
+    assert found == []
+
+
+def test_every_control_has_a_name_and_toggles_say_which_is_pressed(live):
+    names = [
+        handle.get_attribute("aria-label")
+        for handle in figure(live).locator(".noUi-handle").all()
+    ]
+    assert names == ["sample n", "feature d", "add to x[n, d]"]
+    group = figure(live).locator(".widget-toggle-buttons")
+    assert group.get_attribute("role") == "group"
+    assert group.get_attribute("aria-label") == "norm"
+    buttons = group.locator("button").all()
+    buttons[1].click()
+    assert until(lambda: "Layer norm" in sentence(live))
+    pressed = [button.get_attribute("aria-pressed") for button in buttons]
+    assert pressed == ["false", "true", "false"]
+    play = figure(live, 1).locator(".widget-play button").all()
+    assert [b.get_attribute("aria-label") for b in play][0] == "Play"
+    assert all(b.get_attribute("aria-label") for b in play)
+
+
+def test_sliders_are_long_and_labels_whole_and_the_figure_fits_one_screen(live):
+    cut = figure(live).evaluate("""figure => [
+      ...[...figure.querySelectorAll(".widget-label, .widget-readout")]
+        .filter((part) => part.scrollWidth > part.clientWidth + 1)
+        .map((part) => part.textContent),
+      ...[...figure.querySelectorAll(".noUi-target")]
+        .map((track) => track.getBoundingClientRect().width)
+        .filter((width) => width < 200),
+    ]""")
+    assert cut == []
+    controls = figure(live).bounding_box()
+    assert controls["height"] < 600
+
+
+def test_the_picture_scrolls_rather_than_shrinks(live):
+    try:
+        live.set_viewport_size({"width": 800, "height": 900})
+        box = figure(live).locator("img").bounding_box()
+        assert until(
+            lambda: figure(live).locator("img").bounding_box()["width"] < 899, 5
+        )
+        box = figure(live).locator("img").bounding_box()
+        assert box["width"] == pytest.approx(640, abs=2)
+        scroll = figure(live).locator(".normlib-scroll")
+        assert scroll.evaluate("s => s.scrollWidth > s.clientWidth")
+        assert scroll.get_attribute("tabindex") == "0"
+    finally:
+        live.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_no_error_and_no_request_to_another_host(lab):
+    watch = Watch(lab.context)
+    open_and_run(lab, "clean.ipynb")
+    lab.mouse.click(*place(lab, *CELL[4, 4]))
+    assert until(lambda: "x[4, 4]" in sentence(lab)), sentence(lab)
+    watch.end()
+    lab.evaluate(CLOSE)
+    # JupyterLab's own word for what a kernel that was ended before still owed it.
+    watch.wrong = [text for text in watch.wrong if "Canceled future" not in text]
+    watch.assert_clean()
+
+
+def test_a_figure_says_so_when_its_kernel_restarts(mortal):
+    mortal.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
+    )
+    notice = figure(mortal).locator(".normlib-notice")
+    assert until(lambda: "The kernel is gone" in notice.inner_text(), 20)
+    assert figure(mortal).locator(".normlib-controls").evaluate("row => row.inert")
+
+
+def test_a_figure_says_so_when_its_kernel_dies(mortal):
+    pid = int(mortal.locator(f"{PANEL} .jp-OutputArea-output pre").first.inner_text())
+    os.kill(pid, signal.SIGKILL)
+    notice = figure(mortal).locator(".normlib-notice")
+    assert until(lambda: "The kernel is gone" in notice.inner_text(), 30)
+    mortal.keyboard.press("Escape")
+    dialog = mortal.locator(".jp-Dialog button")
+    if dialog.count():
+        dialog.first.click()
+
+
+def test_on_the_second_day_picture_and_sentence_are_there(mortal):
+    words = sentence(mortal)
+    mortal.evaluate(CLOSE)
+    mortal.evaluate(OPEN, ["mortal.ipynb", False])
+    static = mortal.locator(f"{PANEL} .normlib-static")
+    static.first.wait_for()
+    assert static.count() == 3
+    image = static.first.locator("img")
+    assert image.is_visible()
+    assert image.get_attribute("alt") == words
+    assert static.first.locator("figcaption").inner_text() == words
+    text = mortal.locator(f"{PANEL} .jp-Notebook").inner_text()
+    assert "Run all cells to bring it to life." in text
+    assert "What to notice" in text
+    assert "model not found" not in text.lower()
+    assert "Error displaying widget" not in text
+    # The stub's picture says what it waits for, and so does its sentence.
+    assert "still returns the ... of the stub" in static.last.inner_text()
+
+
+def test_an_exported_page_shows_picture_and_sentence(mortal):
+    words = sentence(mortal)
+    mortal.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
+    path = mortal.folder / "mortal.ipynb"
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    page = mortal.context.browser.new_page()
+    # Its script and fonts stand on another host, which is not asked here.
+    page.route(re.compile("^https?:"), lambda route: route.abort())
+    page.goto(path.with_suffix(".html").as_uri())
+    image = page.locator(".normlib-static img").first
+    assert image.is_visible()
+    assert image.evaluate("i => i.naturalWidth") >= 900
+    assert image.get_attribute("alt") == words
+    assert page.locator("figcaption").first.inner_text() == words
+    page.close()
