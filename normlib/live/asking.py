@@ -79,7 +79,7 @@ class Choice:
         row = widgets.HBox(self.buttons)
         row.add_class("normlib-options")
         self.answer = says(COMMIT, "status")
-        question = widgets.HTML(LOOK + _paragraph(f"**{text}**"))
+        question = widgets.HTML(f"{LOOK}<p><b>{rich(text)}</b></p>")
         self.widget = widgets.VBox([question, row, self.answer])
         self.widget.add_class("normlib-question")
 
