@@ -3,11 +3,12 @@
 Usage, from the top of the repository::
 
     make lecture NB=02
-    python lecture/present.py 02 [--port 8866] [--no-browser]
+    python lecture/present.py 02 [--port 8866] [--ip 0.0.0.0] [--no-browser]
 
 Keys: PageDown, PageUp and Space turn the slide, also from a slider; the arrow keys,
 Home and End move the slider in focus and turn the slide otherwise. ``s`` opens the
-speaker notes, ``o`` shows all slides, ``f`` fills the screen, ``b`` blanks it.
+speaker notes, ``o`` shows all slides, ``f`` fills the screen, ``b`` blanks it. For a
+handout, open the slides with ``?print-pdf`` after the address and print to a file.
 """
 
 import argparse
@@ -29,12 +30,20 @@ REVEAL = {
 }
 
 
+CULL_AFTER = 60  # seconds after which the kernel of a closed page is ended
+
+ROOM = """
+Anyone in this network who knows the address can now open the slides, move the
+figures, and so use this computer: no password is asked. End it after the lecture.
+"""
+
+
 def find_notebook(name, folder=NOTEBOOKS):
     """Return the path of the notebook that `name` means: a number or a path."""
     if name.endswith(".ipynb"):
         found = [Path(name)] if Path(name).is_file() else []
     else:
-        found = sorted(folder.glob(f"{name}_*.ipynb"))
+        found = sorted(folder.glob(f"{name.zfill(2)}_*.ipynb"))
     if len(found) != 1:
         have = ", ".join(p.name[:2] for p in sorted(folder.glob("*.ipynb"))) or "none"
         raise SystemExit(
@@ -56,11 +65,17 @@ def free_port(wanted, address="127.0.0.1"):
     raise SystemExit(f"No port is free at {address}.")
 
 
-def voila_settings(port, browser):
+def voila_settings(port, browser, ip="127.0.0.1"):
     """Return the settings with which Voilà shows a notebook by our template."""
     return {
+        # Each view of the slides has a kernel of its own, of some 150 MB.
+        "MappingKernelManager": {
+            "cull_idle_timeout": CULL_AFTER,
+            "cull_interval": CULL_AFTER // 2,
+            "cull_connected": False,  # only those whose page was closed
+        },
         "Voila": {
-            "ip": "127.0.0.1",
+            "ip": ip,
             "port": port,
             "port_retries": 0,
             "open_browser": browser,
@@ -79,7 +94,7 @@ def voila_settings(port, browser):
             "extension_allowlist": [
                 "@jupyter-widgets/jupyterlab-manager",
                 "@voila-dashboards/widgets-manager8",
-                "anywidget",
+                "anywidget",  # shows the figures
             ],
         },
     }
@@ -95,12 +110,17 @@ def main(argv=None):
         help="number or path of a notebook, or a folder to choose from (default 02)",
     )
     parser.add_argument("--port", type=int, default=8866, help="default 8866")
+    parser.add_argument(
+        "--ip",
+        default="127.0.0.1",
+        help="address to listen at, for others in the room (default: only this one)",
+    )
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     options = parser.parse_args(argv)
 
     folder = Path(options.notebook)
     target = folder.resolve() if folder.is_dir() else find_notebook(options.notebook)
-    port = free_port(options.port)
+    port = free_port(options.port, options.ip)
 
     # Figures read the first and draw large type; Voilà finds our template by the
     # second. Both must be set before Voilà is imported.
@@ -108,14 +128,16 @@ def main(argv=None):
     paths = [str(HERE), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
 
-    print(f"Slides of {target.name} at http://127.0.0.1:{port}/  (Ctrl-C ends)")
+    print(f"Slides of {target.name} at http://{options.ip}:{port}/  (Ctrl-C ends)")
+    if options.ip not in ("127.0.0.1", "localhost"):
+        print(ROOM)
     print(__doc__.split("\n\n")[-1].replace("``", ""), flush=True)
 
     from traitlets.config import Config
     from voila.app import Voila
 
-    settings = Config(voila_settings(port, not options.no_browser))
-    Voila.launch_instance(argv=[str(target)], config=settings)
+    settings = voila_settings(port, not options.no_browser, options.ip)
+    Voila.launch_instance(argv=[str(target)], config=Config(settings))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import FLAGS, Watch, find_chromium, start_lab
+from browser import FLAGS, ROOT, Watch, find_chromium, start_lab, start_slides
 
 pytestmark = pytest.mark.browser
 
@@ -336,3 +336,79 @@ def test_an_exported_page_shows_picture_and_sentence(mortal):
     assert image.get_attribute("alt") == words
     assert page.locator("figcaption").first.inner_text() == words
     page.close()
+
+
+# ---- as slides ------------------------------------------------------------------
+
+SLIDE = ".slides section.present:not(.stack)"
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The address of three slides, of which the second stands below the first."""
+    home = tmp_path_factory.mktemp("slides")
+    new = nbformat.v4
+    cells = [
+        new.new_markdown_cell("# One"),
+        new.new_code_cell(SHOWN),
+        new.new_markdown_cell("# Three"),
+    ]
+    for cell, kind in zip(cells, ("slide", "subslide", "slide"), strict=True):
+        cell.metadata["slideshow"] = {"slide_type": kind}
+    notebook = new.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    path = home / "talk.ipynb"
+    nbformat.write(notebook, path)
+    server = start_slides(path, home)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def talk(chromium):
+    page = chromium.new_page(viewport={"width": 1600, "height": 900})
+    page.set_default_timeout(120_000)
+    yield page
+    page.close()
+
+
+def test_the_right_arrow_shows_every_slide_and_hidden_ones_take_no_focus(slides, talk):
+    talk.goto(slides)
+    talk.wait_for_selector(SLIDE)
+    talk.wait_for_load_state("networkidle")
+    talk.keyboard.press("ArrowRight")
+    figure = talk.locator(f"{SLIDE} .normlib-figure")
+    figure.wait_for()
+    assert talk.locator(".slides section:not(.stack):not([inert])").count() == 1
+    before = figure.locator(".normlib-sentence").inner_text()
+    # After a click the keys go on with the slides.
+    figure.locator("button:has-text('layer')").click()
+    words = figure.locator(".normlib-sentence")
+    assert until(lambda: words.inner_text() != before)
+    figure.locator(".normlib-spot").first.click(position={"x": 5, "y": 5})
+    assert until(lambda: "x[0, 0]" in words.inner_text())
+    talk.keyboard.press("Space")
+    talk.wait_for_selector(f"{SLIDE} h1:has-text('Three')")
+
+
+def test_the_handout_has_a_page_for_each_slide_with_picture_and_sentence(slides, talk):
+    talk.goto(f"{slides}?print-pdf")
+    talk.wait_for_selector(".pdf-page .normlib-image")
+    image = talk.locator(".pdf-page .normlib-image")
+    assert until(lambda: image.evaluate("i => i.naturalWidth") >= 1440)
+    assert talk.locator(".pdf-page").count() == 3
+    pdf = talk.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == 3
+    assert len(re.findall(rb"/Subtype /Image", pdf)) >= 1
+    page = talk.locator(".pdf-page").nth(1)
+    assert image.get_attribute("alt") in page.inner_text()
+    assert not talk.query_selector(".too-long")
+
+
+def test_a_notebook_goes_by_its_number_with_or_without_a_zero():
+    sys.path.insert(0, str(ROOT / "lecture"))
+    import present
+
+    assert present.find_notebook("7") == present.find_notebook("07")
+    culling = present.voila_settings(1, False)["MappingKernelManager"]
+    assert culling["cull_idle_timeout"] > 0 and not culling["cull_connected"]

@@ -150,7 +150,7 @@ function showWords(model, el) {
     }, SPOKEN_AFTER);
   };
   visible.textContent = model.get("sentence"); // the first is no news
-  model.on("change:frame", say);
+  model.on("change:sentence", say); // a sharper frame says nothing new
   const help = () => {
     hint.textContent = [...new Set(model.get("spots").map((s) => s.hint))]
       .filter(Boolean)

@@ -22,15 +22,26 @@
     reveal(turn);
   }, true);
 
+  // Right and Space show every slide, also those that stand below another.
+  reveal("configure", { navigationMode: "linear" });
+
   // Keys that mean something to the widget in focus stay with it. Space is no key
-  // of a slider, so it turns the slide from there too.
+  // of a slider, so it turns the slide from there too; letters are no keys of a button.
   const OWN_KEYS = [
     [".noUi-handle", /^(Arrow|Home$|End$)/],
-    ["select, button, input, textarea, summary, [contenteditable]", /^(?!Page)/],
+    ["button, summary, input[type=checkbox]", /^(Enter| )$/],
+    ["select, input:not([type=checkbox]), textarea, [contenteditable]", /^(?!Page)/],
   ];
   document.querySelector(".reveal .slides").addEventListener("keydown", (event) => {
     const own = OWN_KEYS.find(([selector]) => event.target.closest(selector));
     if (own && own[1].test(event.key)) event.stopPropagation();
+  });
+
+  // Who clicks a button with a pointer goes on with the keys of the slides.
+  document.addEventListener("click", (event) => {
+    if (!event.detail) return; // pressed by a key
+    const clicked = event.target.closest("button, summary, input[type=checkbox]");
+    if (clicked) setTimeout(() => clicked.blur());
   });
 
   // A figure takes the height that the text leaves; then the type gives way.
@@ -49,14 +60,21 @@
     }
   };
 
-  const fit = () => {
-    const slide = current();
-    if (!slide) return;
+  // A handout has all slides at once.
+  const isHandout = /print-pdf/.test(window.location.search);
+  const slides = () => document.querySelectorAll(".slides section:not(.stack)");
+
+  const fit = (slide) => {
     slide.classList.remove("too-long");
     slide.style.setProperty("--type", `${TYPE.most}px`);
     shrink(slide, "--figure-height", FIGURE_HEIGHT);
     shrink(slide, "--type", TYPE);
     slide.classList.toggle("too-long", overflows(slide));
+  };
+  const fitShown = () => {
+    if (isHandout) return slides().forEach(fit);
+    if (!current()) return;
+    fit(current());
     reveal("layout");
   };
 
@@ -66,17 +84,28 @@
   const fitSoon = () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => { fit(); setTimeout(() => { waiting = false; }, 50); });
+    requestAnimationFrame(() => { fitShown(); setTimeout(() => { waiting = false; }, 50); });
   };
   const watch = new ResizeObserver(fitSoon);
+
+  // Tab stays on the slide that is shown.
+  const onlyThis = (slide) => {
+    for (const other of slides()) {
+      other.inert = Boolean(slide) && other !== slide;
+    }
+  };
+  document.addEventListener("overviewshown", () => onlyThis(null));
+  document.addEventListener("overviewhidden", () => onlyThis(current()));
 
   const onSlide = () => {
     // A slider left behind must not move unseen.
     const focus = document.activeElement;
     const slide = current();
     if (focus && slide && !slide.contains(focus)) focus.blur();
+    if (!isHandout) onlyThis(slide);
     watch.disconnect();
-    if (slide) for (const child of slide.children) watch.observe(child);
+    if (isHandout) slides().forEach((each) => watch.observe(each));
+    else if (slide) for (const child of slide.children) watch.observe(child);
     fitSoon();
   };
   for (const name of ["ready", "slidechanged", "fragmentshown", "fragmenthidden"]) {
