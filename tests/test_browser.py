@@ -293,7 +293,7 @@ FORGETS_THE_MEAN = """def my_layer_norm(x, eps=1e-5):
     return x / np.sqrt(x.var(axis=-1, keepdims=True) + eps)
 
 
-check.layer_norm(my_layer_norm)"""
+lesson.check("layer_norm", my_layer_norm)"""
 RIGHT = FORGETS_THE_MEAN.replace("return x", "return (x - x.mean(-1, keepdims=True))")
 
 
@@ -303,7 +303,7 @@ def test_an_exercise_is_failed_then_solved_and_drives_its_figure(lab, watch):
         panel = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         cells = panel.locator(".jp-CodeCell")
         stub = cells.filter(has_text="def my_layer_norm").first
-        drawn = cells.filter(has_text="YourSphere(my_layer_norm)").first
+        drawn = cells.filter(has_text="your_sphere").first
         for code, verdict, seen in (
             (FORGETS_THE_MEAN, "Not yet: the mean is still in it", "leave the plane"),
             (RIGHT, "Correct", "all points are where they belong"),
@@ -311,7 +311,7 @@ def test_an_exercise_is_failed_then_solved_and_drives_its_figure(lab, watch):
             stub.locator(".cm-content").click()
             lab.keyboard.press("ControlOrMeta+a")
             lab.keyboard.insert_text(code)
-            for _ in range(3):  # the stub, the solution, the figure
+            for _ in range(3):  # the stub, the text, the figure
                 lab.keyboard.press("Shift+Enter")
             stub.locator(f".jp-OutputArea-output:has-text('{verdict}')").wait_for()
             drawn.locator(f".normlib-sentence:has-text('{seen}')").wait_for()
