@@ -388,7 +388,12 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
     addresses = [page.evaluate(HASH)]
     while True:
         where = f"{notebook.stem}, slide {addresses[-1]}"
-        page.wait_for_timeout(150)  # the slide is fitted in the next frame
+        # The slide is fitted in the next frames: figures and formulas come late.
+        for _ in range(50):
+            page.wait_for_timeout(150)
+            long = page.query_selector(f"{PRESENT}.too-long")
+            if not long and page.evaluate(OUTSIDE) == []:
+                break
         name = f"{notebook.stem}_slide_{len(addresses):02}.png"
         page.screenshot(path=ARTEFACTS / name)
         assert not page.query_selector(f"{PRESENT}.too-long"), f"{where} is too long"
