@@ -86,6 +86,11 @@
     waiting = true;
     requestAnimationFrame(() => { fitShown(); setTimeout(() => { waiting = false; }, 50); });
   };
+  // A figure may grow inside a slide that keeps its own size: look now and then.
+  setInterval(() => {
+    const slide = current();
+    if (slide && overflows(slide) && !slide.classList.contains("too-long")) fitSoon();
+  }, 300);
   const watch = new ResizeObserver(fitSoon);
 
   // Tab stays on the slide that is shown.
