@@ -50,14 +50,20 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With ``--dist loadscope`` keep the cells of a notebook together, no others."""
+    """With ``--dist loadscope`` keep together what shares a server, nothing else.
+
+    That is the cells of a notebook, which share a kernel, and the tests of a browser
+    file. A browser leaves an event loop running in its worker for as long as it is
+    open; a figure tested there would work in turns, as in a page.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
-    class KeepNotebooks(LoadScopeScheduling):
+    class KeepTogether(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = nodeid.split("::")[0]
-            return path if path.endswith(".ipynb") else nodeid
+            shares = path.endswith(".ipynb") or "test_browser" in path
+            return path if shares else nodeid
 
     return (
-        KeepNotebooks(config, log) if config.getvalue("dist") == "loadscope" else None
+        KeepTogether(config, log) if config.getvalue("dist") == "loadscope" else None
     )

@@ -31,7 +31,7 @@ SIZE = {"width": 1600, "height": 900}
 # ---- one browser, one JupyterLab, one server of slides for all tests ----------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     path = find_chromium()
     if path is None:
@@ -47,7 +47,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(chromium):
     # One for all: the pages share a cache, so JupyterLab is loaded only once.
     context = chromium.new_context(viewport=SIZE)
@@ -63,7 +63,7 @@ def watch(context):
     watch.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(context, tmp_path_factory):
     """A page with JupyterLab on a copy of the notebooks."""
     home = tmp_path_factory.mktemp("lab")
@@ -86,7 +86,7 @@ def lab(context, tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slides(chromium, tmp_path_factory):
     """The address of a server of slides."""
     server = start_slides(ROOT / "notebooks", tmp_path_factory.mktemp("slides"))

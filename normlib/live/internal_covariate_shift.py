@@ -103,8 +103,10 @@ class FigureOne(LiveFigure):
         reached = ", ".join(
             f"{n} {_step(steps_to_accuracy(r))}" for n, r in found.items()
         )
+        here = ", ".join(f"{n} {np.ptp(r.mean[:, unit]):.1f}" for n, r in found.items())
         return (
-            f"Total change of a unit's mean input, averaged over the units: {total}. "
+            f"The mean input of unit {unit} changes by: {here}. "
+            f"Total change along the way, averaged over the units: {total}. "
             f"Step at which 90 % of the test digits are right: {reached}."
         )
 
