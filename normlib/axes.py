@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, natural, takes
+from normlib._arguments import choice, integer
 
 #: The norms that give sets of entries mean 0 and variance 1 (rms: mean square 1).
 NORMS = ("batch", "layer", "instance", "group", "rms")
@@ -23,11 +23,14 @@ NORMS = ("batch", "layer", "instance", "group", "rms")
 #: The axis of the features (channels) in each layout, by the number of axes.
 CHANNEL_AXIS = {2: 1, 3: 2, 4: 1}
 
-#: What people mean by "layer norm": the axes of one set, by the number of axes.
-LAYER_READINGS = {
-    "token": {2: (1,), 3: (2,), 4: (3,)},
-    "image": {2: (1,), 3: (1, 2), 4: (1, 2, 3)},
-    "pixel": {2: (1,), 3: (2,), 4: (1,)},
+#: What people mean by a norm of images (N, C, H, W): the norm and the axes of one set.
+IMAGE_READINGS = {
+    "batch": ("batch", {}),
+    "layer (C, H, W)": ("layer", {"axes": (1, 2, 3)}),
+    "layer (C)": ("layer", {"axes": (1,)}),
+    "instance": ("instance", {}),
+    "group": ("group", {}),
+    "RMS (C)": ("rms", {"axes": (1,)}),
 }
 
 
@@ -212,39 +215,6 @@ def normalize_axes(axes, ndim):
     return tuple(found)
 
 
-@takes(ndim=natural)
-def layer_axes(reading, ndim):
-    """Give the axes that a reading of "layer norm" takes its statistics over.
-
-    Parameters
-    ----------
-    reading : {"token", "image", "pixel"}
-        ``"token"``: the last axis (transformers). ``"image"``: all axes but the
-        first (Wu & He 2018, figure 2). ``"pixel"``: the channels of every position.
-    ndim : {2, 3, 4}
-        Number of axes of x.
-
-    Returns
-    -------
-    tuple of int
-        The axes.
-
-    Raises
-    ------
-    ValueError
-        If the reading or the number of axes is unknown.
-
-    Examples
-    --------
-    >>> [layer_axes(reading, 4) for reading in ("token", "image", "pixel")]
-    [(3,), (1, 2, 3), (1,)]
-    """
-    choice("reading", reading, LAYER_READINGS)
-    if ndim not in CHANNEL_AXIS:
-        raise ValueError(f"ndim must be one of 2, 3, 4, got {ndim}")
-    return LAYER_READINGS[reading][ndim]
-
-
 def index_sets(norm, shape, *, num_groups=None, axes=None):
     """Label every entry with the number of the set it belongs to.
 
@@ -288,44 +258,6 @@ def index_sets(norm, shape, *, num_groups=None, axes=None):
     ones = [1 if axis in how.axes else n for axis, n in enumerate(how.shape)]
     labels = np.arange(prod(how.stats_shape)).reshape(ones)
     return np.broadcast_to(labels, how.shape).reshape(shape).copy()
-
-
-def shared_with(norm, shape, index, *, num_groups=None, axes=None):
-    """Mark the entries that share mean and variance with one entry.
-
-    Parameters
-    ----------
-    norm, shape, num_groups, axes
-        As in `index_sets`.
-    index : tuple of int
-        The entry, one number per axis; negative ones count from the end.
-
-    Returns
-    -------
-    ndarray of bool, of shape `shape`
-        True on the entry's set S_i, the entry itself included.
-
-    Raises
-    ------
-    ValueError
-        If `index` is no entry of an array of this shape.
-
-    Examples
-    --------
-    >>> shared_with("batch", (2, 3), (0, 1)).astype(int)
-    array([[0, 1, 0],
-           [0, 1, 0]])
-    """
-    labels = index_sets(norm, shape, num_groups=num_groups, axes=axes)
-    index = tuple(index)
-    inside = len(index) == len(labels.shape) and all(
-        -n <= i < n for i, n in zip(index, labels.shape, strict=True)
-    )
-    if not inside:
-        raise ValueError(
-            f"index must name one entry of shape {tuple(shape)}, got {index}"
-        )
-    return labels == labels[index]
 
 
 def count_sets(norm, shape, *, num_groups=None, axes=None):

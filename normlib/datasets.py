@@ -1,4 +1,4 @@
-"""Data for the notebooks: real digits, toy clouds, regression, padded sequences.
+"""Data for the notebooks: real digits, toy clouds, regression.
 
 Everything is read from the package or drawn from the ``rng`` that is passed in;
 nothing is downloaded.
@@ -14,12 +14,10 @@ from normlib._arguments import integer, natural, number, real, takes
 
 __all__ = [
     "Digits",
-    "Sequences",
     "bimodal",
     "digits_split",
     "linear_teacher",
     "load_digits",
-    "padded_sequences",
     "skewed",
     "uniform",
     "with_outlier",
@@ -43,24 +41,6 @@ class Digits(NamedTuple):
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-
-
-class Sequences(NamedTuple):
-    """Sequences of unequal length in one array.
-
-    Attributes
-    ----------
-    x : ndarray of shape (N, T, D)
-        The values; 0 where the mask is False (padding).
-    mask : ndarray of bool, of shape (N, T)
-        True where a sequence has a value.
-    lengths : ndarray of int, of shape (N,)
-        The number of values of each sequence, 1 to T.
-    """
-
-    x: np.ndarray
-    mask: np.ndarray
-    lengths: np.ndarray
 
 
 def load_digits(dtype=np.float64):
@@ -339,59 +319,6 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     x = rng.normal(size=(n, n_in))
     teacher = rng.normal(size=(n_in, n_out)) / np.sqrt(n_in)
     return x, x @ teacher + noise * rng.normal(size=(n, n_out))
-
-
-@takes(shortest=natural)
-def padded_sequences(n, rng, length=20, features=4, shortest=1):
-    """Draw sequences of unequal length, padded with zeros to the same length.
-
-    Parameters
-    ----------
-    n : int
-        Number of sequences, at least 1.
-    rng : numpy.random.Generator
-        Source of the random numbers.
-    length : int, default 20
-        Longest length T; the first sequence has it.
-    features : int, default 4
-        Values per position, at least 1.
-    shortest : int, default 1
-        Shortest length, 1 to ``length``. Lengths are uniform in between, so
-        ever fewer sequences reach a late position.
-
-    Returns
-    -------
-    Sequences
-        ``x`` (n, length, features), ``mask`` (n, length), ``lengths`` (n,).
-        The values have mean 3 and standard deviation 1, so that padding with 0
-        can be told from data.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a size or length is below 1, ``shortest`` above ``length``, or ``rng``
-        no generator.
-
-    Examples
-    --------
-    >>> x, mask, lengths = padded_sequences(8, np.random.default_rng(0), length=5)
-    >>> x.shape, bool((mask.sum(axis=1) == lengths).all()), bool((x[~mask] == 0).all())
-    ((8, 5, 4), True, True)
-    """
-    n, features = _size(n, rng), integer("features", features)
-    shortest, length = (
-        integer(name, value, minimum=0)
-        for name, value in (("shortest", shortest), ("length", length))
-    )
-    if not 1 <= shortest <= length:
-        raise ValueError(
-            f"shortest must be between 1 and length={length}, got {shortest}"
-        )
-    lengths = rng.integers(shortest, length + 1, n)
-    lengths[0] = length
-    mask = np.arange(length) < lengths[:, None]
-    x = 3 + rng.normal(size=(n, length, features))
-    return Sequences(np.where(mask[..., None], x, 0.0), mask, lengths)
 
 
 def _check_rng(rng):

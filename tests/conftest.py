@@ -64,6 +64,4 @@ def pytest_xdist_make_scheduler(config, log):
             shares = path.endswith(".ipynb") or "test_browser" in path
             return path if shares else nodeid
 
-    return (
-        KeepTogether(config, log) if config.getvalue("dist") == "loadscope" else None
-    )
+    return KeepTogether(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -5,14 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normlib import axes
 from normlib.axes import (
     count_sets,
     index_sets,
-    layer_axes,
     normalize_axes,
     parameter_shape,
-    shared_with,
     sharing,
 )
 
@@ -47,10 +44,9 @@ def test_sets_of_images_are_those_of_wu_and_he(norm, options):
     labels = index_sets(norm, shape, **options)
     groups = options.get("num_groups")
     for i in np.ndindex(shape):
-        mask = shared_with(norm, shape, i, **options)
         for k in np.ndindex(shape):
             same = definition(norm, i, groups) == definition(norm, k, groups)
-            assert mask[k] == same == (labels[i] == labels[k])
+            assert (labels[i] == labels[k]) == same
 
 
 @pytest.mark.parametrize(
@@ -98,21 +94,10 @@ def test_sets_of_sequences(norm, kept):
 
 
 def test_groups_of_sequences_take_all_tokens_and_neighbouring_features():
-    mask = shared_with("group", (N, T, D), (1, 2, 3), num_groups=2)
+    labels = index_sets("group", (N, T, D), num_groups=2)
     expected = np.zeros((N, T, D), bool)
     expected[1, :, 3:] = True
-    np.testing.assert_array_equal(mask, expected)
-
-
-def test_readings_of_layer_norm():
-    counts = {
-        reading: count_sets("layer", (N, C, H, W), axes=layer_axes(reading, 4))
-        for reading in axes.LAYER_READINGS
-    }
-    assert counts == {"token": N * C * H, "image": N, "pixel": N * H * W}
-    assert layer_axes("token", 3) == layer_axes("pixel", 3) == (2,)
-    assert layer_axes("image", 3) == (1, 2)
-    assert {layer_axes(reading, 2) for reading in axes.LAYER_READINGS} == {(1,)}
+    np.testing.assert_array_equal(labels == labels[1, 2, 3], expected)
 
 
 def test_the_layer_sets_of_x_are_the_batch_sets_of_its_transpose():
@@ -165,10 +150,6 @@ def test_masks_are_new_arrays():
         (lambda: index_sets("layer", (2, 6), axes=[1, -1]), "axes must be different"),
         (lambda: index_sets("layer", (2, 6), axes="token"), "got 'token'"),
         (lambda: index_sets("layer", (2, 6), axes=(1.0,)), "axes must be different"),
-        (lambda: shared_with("batch", (2, 6), (2, 0)), "index must name one entry"),
-        (lambda: shared_with("batch", (2, 6), (0,)), "index must name one entry"),
-        (lambda: layer_axes("row", 4), "reading must be one of"),
-        (lambda: layer_axes("token", 5), "ndim must be one of 2, 3, 4"),
         (lambda: normalize_axes((), 2), "axes must be different axes"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from normlib.batch.batch_noise import batch_noise, noisy_training
-from normlib.batch.batch_size import batch_size_rows, batch_size_sweep
+from normlib.batch.batch_size import batch_size_rows
 from normlib.batch.running_lag import precise_statistics, running_lag
 from normlib.batch.sorted_batches import sorted_batches
 from normlib.datasets import digits_split
@@ -88,14 +88,14 @@ def test_accuracy_hardly_tells_the_lag_from_noise():
 
 @pytest.mark.slow
 def test_small_batches_break_batch_norm_only():
-    sweep = batch_size_sweep(batch_sizes=(2, 4, 32), seeds=SEEDS)
-    batch, layer = sweep.running
-    assert batch[0] > 3 * layer[0], sweep.running
-    assert batch[1] > batch[2] + 0.02, sweep.running
-    assert np.ptp(layer) < 0.03, sweep.running
-    assert sweep.precise[0, 0] > 3 * layer[0], sweep.precise
-    assert (sweep.batch[0, :2] > sweep.running[0, :2]).all(), sweep
-    np.testing.assert_array_equal(sweep.running[1:], sweep.precise[1:])
+    rows = list(batch_size_rows(batch_sizes=(2, 4, 32), seeds=SEEDS))
+    batch, layer = rows[:3], rows[3:]
+    assert batch[0].running > 3 * layer[0].running, rows
+    assert batch[1].running > batch[2].running + 0.02, rows
+    assert np.ptp([row.running for row in layer]) < 0.03, rows
+    assert batch[0].precise > 3 * layer[0].running, rows
+    assert all(row.batch > row.running for row in batch[:2]), rows
+    assert all(row.running == row.precise for row in layer), rows
 
 
 def test_rows_come_one_by_one():
@@ -220,7 +220,6 @@ def test_sorted_batches_that_diverge_say_so():
 def test_batch_sizes_that_diverge_say_so():
     """At this rate those of 2 images go on, as their rate is a sixteenth."""
     settings = dict(batch_sizes=(2, 32), epochs=1, lr=30.0)
-    sweep = batch_size_sweep(norms=("batch",), **settings)
-    first, second = sweep.reasons[0]
-    assert first == "" and "lr 30 diverged at step" in second
-    np.testing.assert_array_equal(np.isfinite(sweep.running), [[True, False]])
+    first, second = batch_size_rows(norms=("batch",), **settings)
+    assert first.reason == "" and "lr 30 diverged at step" in second.reason
+    assert np.isfinite(first.running) and np.isnan(second.running)

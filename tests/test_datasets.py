@@ -10,7 +10,6 @@ from normlib.datasets import (
     digits_split,
     linear_teacher,
     load_digits,
-    padded_sequences,
     skewed,
     uniform,
     with_outlier,
@@ -102,16 +101,6 @@ def test_linear_teacher(rng):
     assert abs((y - x @ teacher).std() - 0.1) < 0.005
 
 
-def test_padded_sequences(rng):
-    x, mask, lengths = padded_sequences(500, rng, length=10, features=3)
-    np.testing.assert_array_equal(mask.sum(axis=1), lengths)
-    assert (np.diff(mask.astype(int), axis=1) <= 0).all()  # padding comes last
-    assert (x[~mask] == 0).all() and abs(x[mask].mean() - 3) < 0.05
-    assert lengths.min() == 1 and lengths.max() == 10 and lengths[0] == 10
-    reach = mask.sum(axis=0)
-    assert reach[0] == 500 and reach[-1] < 100
-
-
 @pytest.mark.parametrize(
     "make, error, words",
     [
@@ -163,11 +152,6 @@ def test_padded_sequences(rng):
             lambda: linear_teacher(np.random.default_rng(0), noise=-1),
             ValueError,
             "noise",
-        ),
-        (
-            lambda: padded_sequences(3, np.random.default_rng(0), length=0),
-            ValueError,
-            "shortest must be between",
         ),
     ],
 )

@@ -115,36 +115,17 @@ def test_cosine_to_ones_is_the_angle_at_any_scale(scale):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("mean, expected", [(0.0, 0.0), (1.0, 0.7071), (10.0, 0.995)])
 def test_a_common_mean_turns_points_to_the_ones_direction(mean, expected, seed):
-    points = geometry.concentration([256], n_points=400, mean=mean, rng=seed)
-    assert abs(points.cosine.mean() - expected) < 0.01
+    points = mean + np.random.default_rng(seed).standard_normal((400, 256))
+    assert abs(geometry.cosine_to_ones(points).mean() - expected) < 0.01
 
 
 @pytest.mark.parametrize("mean", [-3.0, 0.0, 20.0])
 def test_rms_norm_is_a_mix_of_layer_norm_and_ones(mean):
+    """The formula of notebook 06."""
     x = mean + np.random.default_rng(6).standard_normal((10, 5))
-    parts = geometry.rms_norm_parts(x)
-    np.testing.assert_allclose(
-        parts.layer_part + parts.ones_part, rms_norm(x, eps=0)[0], rtol=1e-12
-    )
-    np.testing.assert_allclose(
-        parts.layer_part, parts.layer_share * layer_norm(x, eps=0)[0], rtol=1e-9
-    )
-    np.testing.assert_allclose(parts.layer_share**2 + parts.ones_share**2, 1)
     m, s = x.mean(-1, keepdims=True), x.std(-1, keepdims=True)
-    np.testing.assert_allclose(parts.layer_share, 1 / np.sqrt(1 + (m / s) ** 2))
-    np.testing.assert_allclose(parts.ones_share, np.sign(m) / np.sqrt(1 + (s / m) ** 2))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_mass_concentrates_on_the_sphere_and_away_from_ones(seed):
-    many = geometry.concentration([2, 10, 100, 1000], n_points=2000, rng=seed)
-    np.testing.assert_allclose(many.cosine.std(axis=1), many.cosine_spread, rtol=0.08)
-    np.testing.assert_allclose(
-        many.length.std(axis=1)[1:], many.length_spread[1:], rtol=0.08
-    )
-    assert abs(many.length[-1].mean() - 1) < 0.01
-    # Per entry, so that sqrt(n) is divided out on both sides.
-    assert (np.diff(many.length.std(axis=1)) < 0).all()
+    mix = (s * layer_norm(x, eps=0)[0] + m) / np.hypot(m, s)
+    np.testing.assert_allclose(rms_norm(x, eps=0)[0], mix, rtol=1e-9)
 
 
 # --- Jacobians -------------------------------------------------------------
@@ -381,9 +362,6 @@ def test_keys_of_a_head_are_on_a_sphere_only_if_normed_there():
             "ddof",
         ),
         (lambda: geometry.normalized_length(-1.0, 3), ValueError, "var"),
-        (lambda: geometry.concentration([1]), ValueError, "sizes"),
-        (lambda: geometry.concentration([3], rng=None), TypeError, "rng"),
-        (lambda: geometry.rms_norm_parts(np.zeros((1, 3))), ValueError, "zero vector"),
         (
             lambda: jacobians.layer_norm_jacobian(np.ones(3), eps=0.0),
             ValueError,
@@ -446,8 +424,6 @@ def test_constant_points_are_the_norms_output_also_without_eps(value, dtype):
     assert not steps.centred[0].any() and not steps.beta[0].any()
     assert steps.beta.dtype == dtype
     np.testing.assert_allclose(steps.beta, layer_norm(x, eps=0.0)[0], rtol=1e-6)
-    parts = geometry.rms_norm_parts(x)
-    assert parts.layer_share[0] == 0 and abs(parts.ones_share[0]) == 1
 
 
 @pytest.mark.parametrize("value", [0.1, -0.7, 1e5 / 3])
@@ -487,7 +463,6 @@ def test_ranks_of_float32_points_are_right():
         (geometry.project_on_sphere, {}),
         (geometry.projection_steps, {"eps": 0.0}),
         (geometry.projection_steps, {"eps": 0.0, "norm": "rms"}),
-        (geometry.rms_norm_parts, {}),
         (jacobians.layer_norm_jacobian, {"eps": 0.0}),
         (jacobians.rms_norm_jacobian, {"eps": 0.0}),
     ],

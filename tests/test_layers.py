@@ -1,11 +1,11 @@
-"""Layers, networks and the recurrent cell."""
+"""Layers and networks."""
 
 import copy
 import pickle
 
 import numpy as np
 import pytest
-from gradient_checks import assert_gradients, central_differences
+from gradient_checks import assert_gradients
 
 import normlib.norms as norms
 from normlib.nets.layers import (
@@ -26,7 +26,6 @@ from normlib.nets.norm_layers import (
     RMSNorm,
     norm_layer,
 )
-from normlib.nets.recurrent import RecurrentCell
 from normlib.running import update_running
 
 NORMS = ["batch", "layer", "rms", "group:2"]
@@ -107,54 +106,6 @@ def test_residual_places_the_norm():
     )
     np.testing.assert_array_equal(pre.forward(x), x)
     np.testing.assert_allclose(post.forward(x), [[-1, 1], [-1, 1]])
-
-
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("norm", [None, "layer"])
-def test_recurrent_gradient(norm, activation, masked, rng):
-    cell = RecurrentCell(2, 4, norm, activation=activation, rng=rng)
-    net = randomize(Network([cell]), rng)
-    x, h0 = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 4))
-    mask = np.arange(5) < np.array([[5], [2], [3]]) if masked else None
-    upstream = rng.normal(size=(3, 5, 4))
-
-    def value():
-        return (cell.forward(x, mask, h0) * upstream).sum()
-
-    value()
-    dx = cell.backward(upstream)
-    found = {"params": net.grads.copy(), "x": dx, "h0": cell.dh0}
-    arrays = {"params": net.params, "x": x, "h0": h0}
-    for name, array in arrays.items():
-        expected = central_differences(value, array)
-        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-7)
-
-
-def test_recurrent_cell_takes_integers_and_lists(rng):
-    cell = RecurrentCell(3, 2, rng=rng)
-    expected = cell.forward(np.ones((1, 2, 3)), np.array([[True, False]]))
-    assert abs(expected).min() > 0
-    for x in (np.ones((1, 2, 3), int), np.ones((1, 2, 3), bool), [[[1] * 3] * 2]):
-        found = cell.forward(x, [[True, False]], [[0, 0]])
-        np.testing.assert_array_equal(found, expected)
-        cell.backward(found)
-
-
-def test_recurrent_padding_changes_nothing(rng):
-    cell = RecurrentCell(2, 4, "layer", rng=rng)
-    x = rng.normal(size=(1, 3, 2))
-    padded = np.concatenate([x, 9 * np.ones((1, 4, 2))], axis=1)
-    mask = np.arange(7)[None] < 3
-    short, long = cell.forward(x)[:, -1], cell.forward(padded, mask)[:, -1]
-    np.testing.assert_array_equal(short, long)
-
-
-def test_recurrent_layer_norm_is_that_of_norms(rng):
-    cell = RecurrentCell(2, 4, "layer", activation="relu", rng=rng)
-    x = rng.normal(size=(3, 1, 2))
-    expected, _ = norms.layer_norm(x[:, 0] @ cell.params["w_x"])
-    np.testing.assert_allclose(cell.forward(x)[:, 0], np.maximum(expected, 0))
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (3, 5, 4), (3, 4, 2, 3)])
@@ -279,9 +230,6 @@ def test_switch_batch_statistics(rng):
     mean, var = layer.buffers["running_mean"], layer.buffers["running_var"]
     expected = (x - mean) / np.sqrt(var + 1e-5)
     np.testing.assert_allclose(layer.forward(x), expected)
-    assert layer.use_running_statistics
-    layer.use_running_statistics = False
-    assert layer.use_batch_statistics
 
 
 @pytest.mark.parametrize("use_batch", [True, False])
@@ -426,7 +374,6 @@ def test_a_state_that_does_not_fit_changes_nothing(state, error, words, rng):
         lambda rng: mlp([2, 3, 2], rng=rng).params,
         lambda rng: Linear(2, 3, rng=rng).params["weight"],
         lambda rng: WeightNormLinear(2, 3, rng=rng).params["v"],
-        lambda rng: RecurrentCell(2, 3, rng=rng).params["w_h"],
         lambda rng: initial_weights(rng, 2, 3),
     ],
 )
@@ -622,26 +569,6 @@ def test_dtype_is_kept(rng):
         (lambda: stack([mlp([3, 2]), mlp([3, 4, 2])]), "same layers"),
         (lambda: stack([mlp([3, 2]), stack([mlp([3, 2])])]), "must be single"),
         (lambda: Residual([], position="middle"), "position"),
-        (lambda: RecurrentCell(2, 3, norm="batch", rng=0), "norm must be one of"),
-        (lambda: RecurrentCell(2, 3, rng=0).forward(np.zeros((4, 2))), "N, T, n_in"),
-        (
-            lambda: RecurrentCell(2, 3, rng=0).forward(
-                np.zeros((4, 5, 2)), np.ones((4, 4))
-            ),
-            "mask must have shape",
-        ),
-        (
-            lambda: RecurrentCell(2, 3, rng=0).forward(
-                np.zeros((4, 5, 2)), h0=np.ones(3)
-            ),
-            r"h0 must have shape \(4, 3\) for x of shape \(4, 5, 2\), got \(3,\)",
-        ),
-        (
-            lambda: RecurrentCell(2, 3, rng=0).forward(
-                np.zeros((4, 5, 2)), h0=np.ones((1, 3))
-            ),
-            r"h0 must have shape \(4, 3\)",
-        ),
         (lambda: mlp([2, 3], gain=np.nan), "gain must be finite, got nan"),
         (lambda: mlp([2, 3], init=np.inf), "init must be finite"),
         (lambda: mlp([2, 3], rng=-1), "rng must be at least 0"),
@@ -723,7 +650,6 @@ def test_dtype_must_be_float():
         Sigmoid(),
         BatchNorm(3),
         LayerNorm(3),
-        RecurrentCell(2, 3, rng=0),
         Residual([Linear(3, 3, rng=0)]),
         Network([Linear(2, 3, rng=0)]),
     ],
@@ -814,30 +740,6 @@ def test_a_copy_is_a_network_of_its_own_with_the_gradient(duplicate, rng):
 def test_a_mean_over_one_value_is_refused(layer, shape, rng):
     with pytest.raises(ValueError, match="at least 2 values per mean"):
         layer.forward(rng.normal(size=shape))
-
-
-@pytest.mark.parametrize("shape", [(4, 5, 1), (1, 5, 3), (4, 6, 3), (4, 1, 3), (4, 3)])
-def test_recurrent_gradients_are_not_broadcast(shape, rng):
-    cell = RecurrentCell(2, 3, rng=0)
-    cell.forward(rng.normal(size=(4, 5, 2)))
-    with pytest.raises(ValueError, match=r"expects dy of shape \(4, 5, 3\)"):
-        cell.backward(np.ones(shape))
-
-
-def test_nan_in_the_padding_changes_nothing(rng):
-    x, mask = rng.normal(size=(4, 5, 2)), np.ones((4, 5), dtype=bool)
-    mask[:, 3:] = False
-    results = []
-    for padding in (0.0, np.nan):
-        x[:, 3:] = padding
-        cell = RecurrentCell(2, 3, norm="layer", rng=0)
-        states = cell.forward(x, mask)
-        results.append(
-            [states, cell.backward(np.ones((4, 5, 3))), *cell.grads.values()]
-        )
-    for clean, padded in zip(*results, strict=True):
-        np.testing.assert_array_equal(padded, clean)
-    assert np.isnan(x).any()
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (8,), (8, 1), (2, 8, 2)])

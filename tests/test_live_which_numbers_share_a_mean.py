@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normlib import batch_norm, layer_norm
-from normlib.axes import count_sets
+from normlib.axes import IMAGE_READINGS, count_sets
 from normlib.live import which_numbers_share_a_mean as topic
 
 
@@ -67,12 +67,12 @@ def test_the_sentence_has_the_numbers_of_the_table():
     assert f"deviation {column.std():.2f}" in figure.sentence
 
 
-@pytest.mark.parametrize("reading", topic.CUBE_NORMS)
+@pytest.mark.parametrize("reading", IMAGE_READINGS)
 def test_the_bars_of_the_cube_are_the_counts(reading):
     figure = topic.NormCube()
     figure.set(norm=reading, num_groups=3)
     norm, options = topic._options(reading, 3)
-    at = list(topic.CUBE_NORMS).index(reading)
+    at = list(IMAGE_READINGS).index(reading)
     expected = count_sets(norm, figure.shape, **options)
     assert figure.rectangles[at].get_width() == expected
     assert figure.counts[at].get_text() == str(expected)
@@ -88,7 +88,7 @@ def test_groups_that_do_not_divide_are_refused_and_stay_set():
     assert figure.png == before
 
 
-@pytest.mark.parametrize("reading", list(topic.CUBE_NORMS))
+@pytest.mark.parametrize("reading", list(IMAGE_READINGS))
 def test_only_group_norm_minds_the_number_of_groups(reading):
     figure = topic.NormCube()
     figure.set(norm="group", num_groups=3)
@@ -98,7 +98,7 @@ def test_only_group_norm_minds_the_number_of_groups(reading):
     if not refused:
         assert figure.sentence.startswith(topic._heading(reading))
         assert "Group norm with" not in figure.sentence
-        at = list(topic.CUBE_NORMS).index("group")
+        at = list(IMAGE_READINGS).index("group")
         assert figure.counts[at].get_text() == "G does not divide C"
 
 

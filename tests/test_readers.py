@@ -7,6 +7,7 @@ import reach
 
 # What waits for a notebook that is still to be written, by module or by name.
 WAITING = {
+    "normlib.batch.least_squares": "11",
     "normlib.family": "11",
     "normlib.gradients.effective_rate": "11",
     "normlib.gradients.scale_invariance": "11",
@@ -14,22 +15,6 @@ WAITING = {
     "normlib.norms.group_norm_backward": "11",
     "normlib.norms.instance_norm_backward": "11",
     "normlib.sphere.jacobians": "11",
-}
-# What waits for a notebook that is being written anew. To be empty soon.
-NOT_YET = {
-    "normlib.batch.batch_size.BatchSizeSweep": "10",
-    "normlib.batch.batch_size.batch_size_sweep": "10",
-    "normlib.datasets.Sequences": "10",
-    "normlib.datasets.padded_sequences": "10",
-    "normlib.nets.recurrent": "10",
-    "normlib.sphere.geometry.Concentration": "13",
-    "normlib.sphere.geometry.concentration": "13",
-    "normlib.sphere.geometry.RmsParts": "13",
-    "normlib.sphere.geometry.rms_norm_parts": "13",
-    "normlib.batch.least_squares": "01",
-    "normlib.axes": "02",
-    "normlib.lessons.which_numbers_share_a_mean": "02",
-    "normlib.nets.norm_layers.BatchNorm.use_running_statistics": "04",
 }
 # Read by the tests of every lesson; and a method that matplotlib calls.
 BESIDE = {
@@ -48,10 +33,9 @@ def waits(name, entry):
 
 def test_every_name_serves_a_notebook_or_waits_for_one():
     found = set(reach.unreached(*reach.of_the_collection())) - BESIDE
-    waiting = WAITING | NOT_YET
-    lost = [name for name in found if not any(waits(name, e) for e in waiting)]
+    lost = [name for name in found if not any(waits(name, e) for e in WAITING)]
     assert not lost, "nothing reaches:\n" + "\n".join(sorted(lost))
-    served = [e for e in waiting if not any(waits(name, e) for name in found)]
+    served = [e for e in WAITING if not any(waits(name, e) for name in found)]
     assert not served, f"reached or gone, take out: {served}"
 
 
@@ -59,7 +43,6 @@ def test_only_notebooks_that_are_to_come_are_waited_for():
     have = {path.name[:2] for path in (reach.ROOT / "notebooks").glob("*.ipynb")}
     assert not set(WAITING.values()) & have
     assert set(WAITING.values()) <= {"10", "11", "12", "13"}
-    assert set(NOT_YET.values()) <= have
 
 
 # ---- the test above can fail --------------------------------------------------

@@ -12,7 +12,6 @@ from normlib.nets.layers import Linear, ReLU, Residual
 from normlib.nets.losses import half_squared_error, softmax, softmax_cross_entropy
 from normlib.nets.network import Network, mlp, stack
 from normlib.nets.norm_layers import LayerNorm
-from normlib.nets.recurrent import RecurrentCell
 from normlib.nets.training import (
     accuracy,
     collect,
@@ -318,7 +317,7 @@ def mean_square(outputs, targets):
 @pytest.mark.parametrize("batch_size", [None, 5])
 def test_fit_takes_all_sequences(cases, times, batch_size, rng):
     """The first axis counts the cases, not the second to last."""
-    net = Network([RecurrentCell(3, 4, rng=0)])
+    net = Network([Linear(3, 4, rng=0)])
     x, targets = rng.normal(size=(cases, times, 3)), np.zeros((cases, times, 4))
     targets += np.arange(cases)[:, None, None]
     seen = []
@@ -478,7 +477,7 @@ def test_accuracy_counts(rng):
 
 
 def test_accuracy_counts_positions(rng):
-    net, x = Network([RecurrentCell(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
+    net, x = Network([Linear(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
     labels = net.forward(x).argmax(axis=-1)
     labels[0, :3] = (labels[0, :3] + 1) % 4
     assert accuracy(net, x, labels) == 0.9
@@ -637,7 +636,7 @@ def test_bad_settings_are_refused_before_the_first_step(change, error, words):
     ],
 )
 def test_a_loss_must_return_one_number_per_network(run, loss, rng):
-    net, x = Network([RecurrentCell(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
+    net, x = Network([Linear(3, 4, rng=0)]), rng.normal(size=(6, 5, 3))
     targets = rng.normal(size=(6, 5, 4))
     targets = targets if loss is half_squared_error else targets.argmax(axis=-1)
     with pytest.raises(ValueError, match=r"one number per network.*got shape \(6,\)"):

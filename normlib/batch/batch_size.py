@@ -11,7 +11,7 @@ from normlib.nets.network import mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import accuracy, collect, fit
 
-__all__ = ["BatchSizeRow", "BatchSizeSweep", "batch_size_rows", "batch_size_sweep"]
+__all__ = ["BatchSizeRow", "batch_size_rows"]
 
 NORMS = (*NETWORK_NORMS, "group:8")
 
@@ -42,60 +42,6 @@ class BatchSizeRow(NamedTuple):
     precise: float
     batch: float
     reason: str = ""
-
-
-class BatchSizeSweep(NamedTuple):
-    """Test errors over norm and batch size.
-
-    Attributes
-    ----------
-    norms : tuple of str or None, of length M
-        Norms of the pre-activations.
-    batch_sizes : ndarray of int, of shape (B,)
-        Images per step.
-    running, precise, batch : ndarray of shape (M, B)
-        Test errors as in `BatchSizeRow`.
-    reasons : tuple of M tuples of B str
-        Empty, or why a run stopped early; its errors are then NaN.
-    """
-
-    norms: tuple
-    batch_sizes: np.ndarray
-    running: np.ndarray
-    precise: np.ndarray
-    batch: np.ndarray
-    reasons: tuple = ()
-
-
-def batch_size_sweep(**settings):
-    """Return the rows of `batch_size_rows` as tables.
-
-    Parameters
-    ----------
-    **settings
-        As for `batch_size_rows`.
-
-    Returns
-    -------
-    BatchSizeSweep
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `batch_size_rows`.
-
-    Examples
-    --------
-    >>> sweep = batch_size_sweep(batch_sizes=(2, 32), epochs=2)
-    >>> bool(sweep.running[0, 0] > sweep.running[1, 0])    # batch norm, layer norm
-    True
-    """
-    rows = list(batch_size_rows(**settings))
-    norms = tuple(dict.fromkeys(row.norm for row in rows))
-    sizes = np.array(list(dict.fromkeys(row.batch_size for row in rows)))
-    tables = np.array([row[2:5] for row in rows]).T.reshape(3, len(norms), len(sizes))
-    reasons = np.array([row.reason for row in rows]).reshape(tables.shape[1:])
-    return BatchSizeSweep(norms, sizes, *tables, tuple(map(tuple, reasons.tolist())))
 
 
 def batch_size_rows(

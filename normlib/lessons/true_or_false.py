@@ -500,7 +500,7 @@ CARDS = {
     "M14": Card(
         "A batch norm layer whose gamma and beta are frozen still changes.",
         _frozen_gamma_leaves_the_statistics,
-        "Its running statistics move with every batch. There are four switches.",
+        "Its running statistics move with every batch. There are three switches.",
         MODES,
         "04",
     ),

@@ -95,10 +95,6 @@ TABLE = [
 ]
 
 
-def _sets(figure):
-    return np.unique(figure.counts[0].get_text())
-
-
 def _members(figure, name, **options):
     labels = index_sets(name, figure.shape, **options)
     picked = figure.values["sample"], figure.values["channel"], 0, 0

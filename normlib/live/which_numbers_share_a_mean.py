@@ -11,7 +11,7 @@ from normlib import (
     rms_norm,
     standardize,
 )
-from normlib.axes import count_sets, index_sets, parameter_shape
+from normlib.axes import IMAGE_READINGS, count_sets, index_sets, parameter_shape
 from normlib.datasets import load_digits
 from normlib.live import controls, cube, style
 from normlib.live.figure import LiveFigure
@@ -264,19 +264,8 @@ class NormTable(LiveFigure):
         )
 
 
-# The readings of the cube, in the order in which they are listed.
-CUBE_NORMS = {
-    "batch": ("batch", {}),
-    "layer (C, H, W)": ("layer", {"axes": (1, 2, 3)}),
-    "layer (C)": ("layer", {"axes": (1,)}),
-    "instance": ("instance", {}),
-    "group": ("group", {}),
-    "RMS (C)": ("rms", {"axes": (1,)}),
-}
-
-
 def _options(reading, num_groups):
-    norm, options = CUBE_NORMS[reading]
+    norm, options = IMAGE_READINGS[reading]
     return norm, options | ({"num_groups": num_groups} if norm == "group" else {})
 
 
@@ -290,7 +279,7 @@ class NormCube(LiveFigure):
         """Return the controls: norm, number of groups, sample and channel."""
         n, c, _, _ = self.shape
         return {
-            "norm": controls.choice("norm", list(CUBE_NORMS), "batch"),
+            "norm": controls.choice("norm", list(IMAGE_READINGS), "batch"),
             "num_groups": controls.whole("groups G", 1, c, 2),
             "sample": controls.whole("sample n", 0, n - 1, 0),
             "channel": controls.whole("channel c", 0, c - 1, 4),
@@ -304,7 +293,7 @@ class NormCube(LiveFigure):
         self.title = style.moving_title(ax)
         self.bars = fig.add_axes((0.66, 0.16, 0.31, 0.72))
         self.bars.set_title("how many sets", x=-0.46)
-        names = list(CUBE_NORMS)
+        names = list(IMAGE_READINGS)
         self.bars.set(xlim=(0, n * c * 1.3), ylim=(len(names) - 0.4, -0.6))
         self.bars.set_yticks(range(len(names)), names)
         self.bars.tick_params(axis="y", length=0)
@@ -362,7 +351,7 @@ class NormCube(LiveFigure):
         )
 
     def _set_bars(self, chosen, num_groups):
-        for k, reading in enumerate(CUBE_NORMS):
+        for k, reading in enumerate(IMAGE_READINGS):
             name, options = _options(reading, num_groups)
             pairs = 0
             if reading != "group" or self.shape[1] % num_groups == 0:

@@ -1,4 +1,4 @@
-"""Every norm as a layer with parameters, and batch norm with its four switches.
+"""Every norm as a layer with parameters, and batch norm with its three switches.
 
 A layer computes with the arithmetic of :mod:`normlib.norms`, without its checks: in a
 network that diverges, NaN has to travel to the loss, where the training loop sees it
@@ -254,15 +254,14 @@ class BatchNorm(Norm):
         Switch 1. If False, gradient descent leaves gamma and beta alone.
     use_batch_statistics : bool
         Switch 2. True: normalize by the mini-batch. False: by the running
-        statistics, which are then constants for the gradient (switch 4,
-        ``use_running_statistics``, is its opposite).
+        statistics, which are then constants for the gradient.
     update_running : bool
         Switch 3. If True, each forward pass moves the running statistics.
 
     Notes
     -----
     The mini-batch is normalized by its 1/N variance; the running variance
-    takes the 1/(N-1) variance, as in PyTorch. With switches 3 and 4 both on,
+    takes the 1/(N-1) variance, as in PyTorch. With switch 2 off and 3 on,
     the batch is normalized by what the running statistics were before it came.
 
     References
@@ -278,15 +277,6 @@ class BatchNorm(Norm):
         self.use_batch_statistics = True
         self.update_running = True
         self.buffers = {"running_mean": np.zeros(n), "running_var": np.ones(n)}
-
-    @property
-    def use_running_statistics(self):
-        """Switch 4: normalize by the running statistics, not by the batch."""
-        return not self.use_batch_statistics
-
-    @use_running_statistics.setter
-    def use_running_statistics(self, value):
-        self.use_batch_statistics = not value
 
     def shared(self, shape):
         """Return which entries share statistics and parameters."""

@@ -28,7 +28,6 @@ no_claim("04", 'Going deeper: "freeze the batch norm"', "instruction")
 no_claim("04", "Going deeper: where folding fails", "instruction")
 no_claim("04", "each step follows the mean gradient of 32 images.", "definition")
 no_claim("04", "of 4, of 8, of 16, or all 32.", "definition")
-no_claim("04", "or not: the opposite of 2.", "definition")
 no_claim("04", "It pads with 0 *after* the norm", "definition")
 no_claim("04", "Four causes, four tests:", "counted on the page")
 
