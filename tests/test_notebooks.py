@@ -4,20 +4,26 @@ That its numbers are true is for ``pytest --nbval`` to say, and whether its figu
 live, for tests/test_browser.py.
 """
 
+import base64
 import html
+import io
 import json
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbconvert import HTMLExporter, PythonExporter
+from PIL import Image
 
 from normlib.lessons import lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+
+import gallery  # noqa: E402
 
 import notebooks as tool  # noqa: E402
 
@@ -227,15 +233,80 @@ def test_the_maps_say_what_the_notebooks_say_of_themselves():
         assert old == new, "run: make notebooks"
 
 
-def test_a_map_is_written_from_the_first_cells(tmp_path):
+def new_notebook(tmp_path, text, *cells):
     path = tmp_path / "77_new.ipynb"
-    cell = nbformat.v4.new_markdown_cell("# Why?\n\n*12 minutes. You need: time.*")
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    new = tool.map_of([path], link="at/")
-    assert "| [77](at/77_new.ipynb) | Why? | 12 |" in new
+    cells = [nbformat.v4.new_markdown_cell(text), *cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_map_is_written_from_the_first_cells(tmp_path):
+    path = new_notebook(tmp_path, "# Why?\n\n*12 minutes. You need: time.*")
+    new = tool.map_of([path])
+    assert "| 77 | Why? | 12 |" in new
     text = f"before\n{tool.MAP_STARTS}\nold\n{tool.MAP_ENDS}\nafter\n"
     assert tool.with_map(text, new) == f"before\n{new}\nafter\n"
-    cell.source = "# Why?"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    path = new_notebook(tmp_path, "# Why?")
     with pytest.raises(SystemExit, match="77_new.ipynb must open with"):
         tool.map_of([path])
+
+
+def shows(markup, tags=()):
+    """Return a cell with an output of HTML."""
+    output = nbformat.v4.new_output("display_data", {"text/html": markup})
+    cell = nbformat.v4.new_code_cell("show()", outputs=[output], execution_count=1)
+    cell.metadata["tags"] = list(tags)
+    return cell
+
+
+def figure_of(color, alt):
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 40), color).save(buffer, "png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<figure><img alt="{alt}" src="data:image/png;base64,{data}"></figure>'
+
+
+FIRST = "# Why?\n\n**Short answer.** One.\nTwo.\n\n*12 minutes. You need: time.*"
+
+
+def test_the_gallery_shows_the_first_figure_or_the_one_that_is_tagged(tmp_path):
+    red, blue = shows(figure_of("red", "r &lt; 1")), shows(figure_of("blue", "b"))
+    entry = gallery.entry(new_notebook(tmp_path, FIRST, red, blue))
+    assert (entry.title, entry.minutes, entry.answer) == ("Why?", 12, "One. Two.")
+    assert entry.alt == "r < 1" and entry.picture.getpixel((1, 1)) == (255, 0, 0)
+    blue.metadata["tags"] = ["gallery"]
+    entry = gallery.entry(new_notebook(tmp_path, FIRST, red, blue))
+    assert entry.alt == "b" and entry.picture.getpixel((1, 1)) == (0, 0, 255)
+
+    (tmp_path / "76.png").touch()  # of a notebook that is gone
+    assert gallery.write([entry], tmp_path) == [tmp_path / "77.png"]
+    assert not (tmp_path / "76.png").exists()
+    assert Image.open(tmp_path / "77.png").width == gallery.WIDTH
+    row = gallery.table([entry])
+    assert "**[77 Why?](notebooks/77_new.ipynb)** 12 min\n\nOne. Two." in row
+    assert 'src="images/gallery/77.png"' in row and 'alt="b"' in row
+
+
+def test_a_notebook_of_claims_shows_its_first_one(tmp_path):
+    cell = shows("<ul><li>Norms &amp; <code>eps</code>.</li><li>No.</li></ul>")
+    entry = gallery.entry(new_notebook(tmp_path, FIRST, cell))
+    assert entry.alt == "A claim: Norms & eps. True or false?"
+    assert np.asarray(entry.picture).std() > 5  # something is written there
+
+
+def test_the_pictures_of_the_gallery_are_those_of_the_notebooks():
+    entries = tool.entries()
+    assert [one.name for one in entries] == [path.name for path in PATHS]
+    assert all(one.picture is not None and one.answer for one in entries)
+    kept = {path.name for path in tool.PICTURES.iterdir()}
+    assert kept == {f"{one.number}.png" for one in entries}
+    for one in entries:
+        new, old = (
+            np.asarray(p.convert("L"), int)
+            for p in (
+                gallery.small(one.picture),
+                Image.open(tool.PICTURES / f"{one.number}.png"),
+            )
+        )
+        assert new.shape == old.shape, "run: make notebooks"
+        assert (np.abs(new - old) > 40).mean() < 2e-3, "run: make notebooks"

@@ -1,6 +1,6 @@
 """Run the notebooks and save them in one tidy form, so that a diff shows what changed.
 
-The maps in README.md and in notebook 00 are written from the notebooks' first cells.
+The gallery in README.md and the map in notebook 00 are written from the notebooks.
 
 Usage::
 
@@ -10,15 +10,16 @@ Usage::
 """
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
+import gallery
 import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+PICTURES = ROOT / "images" / "gallery"
 CELL_SECONDS = 120
 
 # A map stands between these two lines, in README.md and in a cell of notebook 00.
@@ -71,26 +72,19 @@ def run(notebook, folder):
     client.execute()
 
 
-def headline(path):
-    """Return the title of a notebook and its minutes, as its first cells say."""
-    cells = nbformat.read(path, as_version=4).cells[:3]
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    title = re.search(r"^# (.+)$", text, re.M)
-    minutes = re.search(r"^\*(\d+) minutes", text, re.M)
-    if title is None or minutes is None:
-        sys.exit(f'{path.name} must open with "# <title>" and "*<n> minutes. ...*"')
-    return title.group(1), int(minutes.group(1))
+def between(*lines):
+    """Return the lines of a map between its two marks."""
+    return "\n".join([MAP_STARTS, "", *lines, "", MAP_ENDS])
 
 
-def map_of(paths, link=""):
-    """Return the table of the notebooks; with `link`, a folder, each is a link."""
+def map_of(paths):
+    """Return the map of the notebooks for notebook 00."""
     rows = ["| notebook | question | minutes |", "|---|---|---|"]
     for path in paths:
-        number = path.name[:2]
-        name = f"[{number}]({link}{path.name})" if link else number
-        title, minutes = headline(path)
-        rows.append(f"| {name} | {title} | {minutes} |")
-    return "\n".join([MAP_STARTS, "", *rows, "", MAP_ENDS])
+        cells = nbformat.read(path, as_version=4).cells
+        title, minutes, _ = gallery.headline(cells, path.name)
+        rows.append(f"| {path.name[:2]} | {title} | {minutes} |")
+    return between(*rows)
 
 
 def with_map(text, new):
@@ -101,24 +95,30 @@ def with_map(text, new):
     return before + new + rest.split(MAP_ENDS)[1]
 
 
+def entries():
+    """Return what each notebook shows of itself, in order."""
+    return [gallery.entry(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*"))]
+
+
 def maps():
     """Return the text of README.md and of notebook 00's map cell, old and new."""
     start, *others = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     notebook = nbformat.read(start, as_version=4)
     (cell,) = (c for c in notebook.cells if MAP_STARTS in c.source)
-    new_readme = with_map(readme, map_of([start, *others], link="notebooks/"))
+    new_readme = with_map(readme, between(gallery.table(entries())))
     new_cell = with_map(cell.source, map_of(others))
     return (readme, new_readme), (cell.source, new_cell)
 
 
 def write_maps():
-    """Write the maps in README.md and in notebook 00."""
+    """Write the gallery of README.md, its pictures, and the map in notebook 00."""
+    gallery.write(entries(), PICTURES)
     (readme, new_readme), (cell, new_cell) = maps()
     if new_readme != readme:
         path = ROOT / "README.md"
         path.write_text(new_readme, encoding="utf-8", newline="\n")
-        print("README.md: new map")
+        print("README.md: new gallery")
     if new_cell != cell:
         start = min(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
         notebook = nbformat.read(start, as_version=4)

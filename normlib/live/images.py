@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from normlib.axes import index_sets
-from normlib.live import cube, figures, style
+from normlib.live import cube, film, style
 
 FOLDER = Path(__file__).resolve().parents[2] / "images"
 
@@ -49,10 +49,8 @@ def write(folder=FOLDER):
     with style.style(lecture=False):
         fig.savefig(paths[0], metadata={"Software": None})
         fig.savefig(paths[1], metadata={"Date": None, "Creator": None})
-    for name, file in (("which_numbers_share_a_mean.table", "live_table.png"),):
-        path = folder / file
-        figures()[name]().save(path)
-        paths.append(path)
+    paths.append(folder / "touched.gif")
+    film.table_touched().save(paths[-1])
     return paths
 
 
