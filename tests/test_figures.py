@@ -18,7 +18,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from normlib import live
+from normlib.lessons.lesson import Notice
 from normlib.live import page, stamps, style
+from normlib.live.asking import Notices
 from normlib.live.controls import offered
 from normlib.live.figure import LiveFigure
 
@@ -346,6 +348,17 @@ def test_long_work_draws_as_it_goes_and_leaves_the_page_alive():
     assert len(frames) >= 3
     assert len(ticks) >= 3
     assert figure.picture.progress == -1
+
+
+def test_a_thing_to_notice_leaves_the_page_alive_too():
+    async def script(figure):
+        notices = Notices([Notice("", {"height": 8}, bool)], figure)
+        notices.buttons[0].click()
+        assert figure.finished == 0, "the button came back after the work was done"
+        while figure._task is not None:
+            await asyncio.sleep(0.001)
+
+    assert in_a_page(script).sentence == "The line has grown to 8."
 
 
 def test_moving_a_control_again_abandons_the_work_no_longer_wanted():

@@ -242,7 +242,7 @@ class Notices:
         self.widget.children = rows
 
     def _go(self, notice):
-        self._figure.set(**self._opening | notice.settings)
+        self._figure.go(**self._opening | notice.settings)
 
     def _show_next(self):
         self._at = (self._at + 1) % len(self._notices)

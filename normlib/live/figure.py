@@ -160,6 +160,11 @@ class LiveFigure:
         self.stop()
         self._update()
 
+    def go(self, **values):
+        """Move several controls at once; in a page, long work is done in turns."""
+        self._set_controls(values)
+        self._start()
+
     def show(self, below=(), static_below=""):
         """Display the figure: its controls, its picture and its sentence.
 
