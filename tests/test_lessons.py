@@ -10,7 +10,7 @@ import pytest
 
 from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
-from normlib.lessons.lesson import fresh
+from normlib.lessons.lesson import seeds
 from normlib.live.asking import rich, static_notices
 
 LESSONS = lessons()
@@ -53,7 +53,7 @@ def test_what_there_is_to_notice_is_there(shown, notice):
         return
     stop = figure.controls["seed"].max + 1
     held = []
-    for seed in fresh(notice.text, notice.seeds, stop):
+    for seed in seeds(notice.text, notice.seeds, stop):
         figure.set(**at | {"seed": seed})
         held.append(bool(notice.check(figure)))
     assert np.mean(held) >= notice.share, held

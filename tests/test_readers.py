@@ -19,7 +19,7 @@ WAITING = {
 # Read by the tests of every lesson; and a method that matplotlib calls.
 BESIDE = {
     "normlib.lessons",
-    "normlib.lessons.lesson.fresh",
+    "normlib.lessons.lesson.seeds",
     "normlib.lessons.lesson.Lesson.secrets",
     "normlib.lessons.lesson.Lesson.statements",
     "normlib.lessons.lesson.Lesson.texts",

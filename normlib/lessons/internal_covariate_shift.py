@@ -16,7 +16,7 @@ from normlib.lessons.lesson import (
     Notice,
     Question,
     Shown,
-    fresh,
+    seeds,
 )
 from normlib.live.internal_covariate_shift import (
     DigitsShift,
@@ -454,7 +454,7 @@ def _layer_norm_stays_in_place():
     totals = {
         norm: [
             total_change(gather(figure_one(norm, seed=seed, **options)).mean)
-            for seed in fresh("norms that speed up training", 3, 1000)
+            for seed in seeds("norms that speed up training", 3, 1000)
         ]
         for norm in (None, "layer")
     }
@@ -465,7 +465,7 @@ def _steady_networks_learn():
     options = {"activation": "sigmoid", "depth": 4, "lr": 0.3, "steps": 60}
     runs = [
         gather(digits_shift(every=20, layers=(3,), seed=seed, **options))
-        for seed in fresh("networks whose gradients keep their direction", 3, 1000)
+        for seed in seeds("networks whose gradients keep their direction", 3, 1000)
     ]
     steady = [run for run in runs if run.cosine.mean() > 0.99]
     return all(run.loss[-1] < 2 for run in steady)

@@ -367,14 +367,23 @@ class Lesson:
         }
 
 
-def fresh(text, n, stop):
-    """Return `n` different whole numbers below `stop`, fixed by `text` alone.
+def seeds(sentence, n=10, stop=2**31):
+    """Return `n` different seeds below `stop`, fixed by the words of `sentence`.
 
-    Seeds for a claim that nobody chose: they change with its words.
+    Nobody chose them, and they are the same on every machine and in every version
+    of numpy. Another wording gets other seeds.
     """
-    digest = hashlib.sha256(text.encode()).digest()
-    rng = np.random.default_rng(list(digest))
-    return [int(seed) for seed in rng.choice(stop, size=n, replace=False)]
+    if n > stop:
+        raise ValueError(f"there are no {n} different seeds below {stop}")
+    found, counter = [], 0
+    while len(found) < n:
+        words = f"{' '.join(sentence.split())}|{counter}"
+        digest = hashlib.sha256(words.encode()).digest()
+        seed = int.from_bytes(digest[:8], "big") % stop
+        if seed not in found:
+            found.append(seed)
+        counter += 1
+    return found
 
 
 def _find(known, key, kind):

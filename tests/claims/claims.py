@@ -11,8 +11,11 @@ A quote is a sentence, a part of one that says one thing, or a row of a table. I
 hold for several notebooks: stack the decorators.
 """
 
-import hashlib
 from typing import NamedTuple
+
+from normlib.lessons.lesson import seeds
+
+__all__ = ["claim", "no_claim", "seeds"]
 
 CLAIMS = []
 WHYS = ("instruction", "question", "definition", "quotation", "counted on the page")
@@ -47,22 +50,3 @@ def no_claim(notebook, quote, why):
     if why == "question" and "?" not in quote:
         raise ValueError(f"no question: {quote!r}")
     CLAIMS.append(Claim(notebook, quote, why))
-
-
-def seeds(sentence, n=10, stop=2**31):
-    """Return `n` different seeds below `stop`, fixed by the words of `sentence`.
-
-    Nobody chose them, and they are the same on every machine and in every version
-    of numpy. Another wording gets other seeds.
-    """
-    if n > stop:
-        raise ValueError(f"there are no {n} different seeds below {stop}")
-    found, counter = [], 0
-    while len(found) < n:
-        words = f"{' '.join(sentence.split())}|{counter}"
-        digest = hashlib.sha256(words.encode()).digest()
-        seed = int.from_bytes(digest[:8], "big") % stop
-        if seed not in found:
-            found.append(seed)
-        counter += 1
-    return found
