@@ -42,6 +42,16 @@ class Digits(NamedTuple):
     x_test: np.ndarray
     y_test: np.ndarray
 
+    @property
+    def train(self):
+        """Pixels and digits of the training part."""
+        return self.x_train, self.y_train
+
+    @property
+    def test(self):
+        """Pixels and digits of the test part."""
+        return self.x_test, self.y_test
+
 
 def load_digits(dtype=np.float64):
     """Load the 1,797 handwritten digits of 8 x 8 pixels.

@@ -159,7 +159,7 @@ def noisy_training(
         rng = np.random.default_rng(seed)
         digits = digits_split(rng, standardized=True, dtype=np.float32)
         train = digits.x_train[:images], digits.y_train[:images]
-        parts.append((*train, digits.x_test, digits.y_test))
+        parts.append((*train, *digits.test))
         nets.append(mlp([64, *hidden, 10], norm="batch", rng=rng, dtype=np.float32))
     x, labels, x_test, test_labels = map(np.stack, zip(*parts, strict=True))
     judged = stack(nets)

@@ -141,16 +141,16 @@ def _train(norm, batch_size, steps, sizes, examples, lr, seed):
         reason = collect(loop).reason
         if reason:
             return np.nan, np.nan, np.nan, f"lr {rate:g} {reason}"
-    running = 1 - accuracy(net, digits.x_test, digits.y_test)
+    running = 1 - accuracy(net, *digits.test)
     batch = _error_by_batches(net, digits, batch_size)
     precise_statistics(net, x)
-    return running, 1 - accuracy(net, digits.x_test, digits.y_test), batch, ""
+    return running, 1 - accuracy(net, *digits.test), batch, ""
 
 
 def _error_by_batches(net, digits, batch_size):
     """Return the test error when each test batch uses its own statistics."""
     starts = range(0, len(digits.x_test) - batch_size + 1, batch_size)
     parts = [slice(start, start + batch_size) for start in starts]
-    x, labels = digits.x_test, digits.y_test
+    x, labels = digits.test
     right = [accuracy(net, x[p], labels[p], mode="probe") for p in parts]
     return 1 - np.mean(right)

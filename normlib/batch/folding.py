@@ -117,35 +117,12 @@ def fold_batch_norm_into_next(
 ):
     """Fold batch norm at inference into the linear map right after it.
 
-    Parameters
-    ----------
-    weight : ndarray of shape (n_in, n_out) or (C_out, C_in, kH, kW)
-        Linear or convolution weight.
-    bias : ndarray of shape (n_out,) or None
-        Its bias; None means 0.
-    running_mean, running_var : ndarray of shape (n_in,)
-        Statistics of the input of the norm, per input feature or channel.
-    gamma, beta : ndarray of shape (n_in,), optional
-        Scale and shift of the norm; default 1 and 0.
-    eps : float
-        Added to the variance inside the root; default 1e-5.
-
-    Returns
-    -------
-    weight : ndarray
-        Folded weight, of the shape of ``weight``.
-    bias : ndarray of shape (n_out,)
-        Folded bias.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a type or shape does not fit, or a variance is negative.
+    Parameters and results are those of `fold_batch_norm_into_previous`, but
+    statistics, gamma and beta belong to the *inputs* of the linear map: (n_in,).
 
     Notes
     -----
-    With ``s = gamma / sqrt(running_var + eps)`` and
-    ``t = beta - running_mean s``: each input's weights times s, and
+    With s as there and ``t = beta - running_mean s``: each input's weights times s, and
     ``bias' = bias + t weight``. A convolution with zero padding is NOT
     reproduced at its borders: there the zeros stand in for normalized values,
     and no constant bias can know how many of them a window holds.
@@ -183,9 +160,8 @@ def _in_axis(weight):
 
 
 def _along(vector, weight, axis):
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    return vector.reshape(shape)
+    others = [a for a in range(weight.ndim) if a != axis]
+    return np.expand_dims(vector, others)
 
 
 def _scale_and_shift(running_mean, running_var, gamma, beta, eps, n):

@@ -150,15 +150,7 @@ def running_lag(
     net = mlp([64, *hidden, 10], norm="batch", rng=rng)
     for norm in net.batch_norms():
         norm.momentum = momentum
-    loop = fit(
-        net,
-        digits.x_train,
-        digits.y_train,
-        lr=lr,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
-    )
+    loop = fit(net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng)
     for record in loop:
         if record.reason:
             raise ValueError(f"the network has diverged at step {record.step}")
@@ -174,12 +166,11 @@ def _compare(net, digits, step, momentum):
         bias_corrected(part, start, step, momentum=momentum)
         for part, start in zip(stored, (0.0, 1.0), strict=True)
     ]
-    test = digits.x_test, digits.y_test
-    right = [accuracy(net, *test)]
+    right = [accuracy(net, *digits.test)]
     _set_statistics(net, *corrected)
-    right.append(accuracy(net, *test))
+    right.append(accuracy(net, *digits.test))
     precise_mean, precise_var = _statistics(precise_statistics(net, digits.x_train))
-    right.append(accuracy(net, *test))
+    right.append(accuracy(net, *digits.test))
     variance = [np.mean(var / precise_var) for _, var in (stored, corrected)]
     mean = [
         np.sqrt(np.mean((mean - precise_mean) ** 2 / precise_var))

@@ -141,8 +141,8 @@ def sorted_batches(
             train_loss[m, c] = loss
             if norm == "batch":
                 distance[c] = moved
-            running[m, c] = accuracy(net, digits.x_test, digits.y_test)
-            batch[m, c] = accuracy(net, digits.x_test, digits.y_test, mode="probe")
+            running[m, c] = accuracy(net, *digits.test)
+            batch[m, c] = accuracy(net, *digits.test, mode="probe")
             matched[m, c] = _accuracy_by_batches(net, digits, order, rng)
     reasons = tuple(map(tuple, reasons))
     return SortedBatches(
@@ -158,7 +158,7 @@ def _order(classes):
 
 def _accuracy_by_batches(net, digits, order, rng):
     """Return the accuracy on 100 test batches of 16, each by its own statistics."""
-    x, labels = digits.x_test, digits.y_test
+    x, labels = digits.test
     batches = minibatches(len(x), 16, rng, labels=labels, **order)
     taken = [next(batches) for _ in range(100)]
     return np.mean([accuracy(net, x[b], labels[b], mode="probe") for b in taken])
@@ -167,14 +167,7 @@ def _accuracy_by_batches(net, digits, order, rng):
 def _train(net, digits, order, lr, batch_size, steps, rng):
     """Return late loss, distance of batch and running variances, reason to stop."""
     loop = fit(
-        net,
-        digits.x_train,
-        digits.y_train,
-        lr=lr,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
-        **order,
+        net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng, **order
     )
     losses, distances = [], []
     for record in loop:

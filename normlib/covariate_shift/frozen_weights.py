@@ -96,8 +96,7 @@ def frozen_weights(
     )
     loop = iterates(
         net,
-        digits.x_train,
-        digits.y_train,
+        *digits.train,
         lr=lr,
         batch_size=batch_size,
         steps=integer("batches", batches) - 1,

@@ -361,8 +361,7 @@ def digits_shift(
     )
     return shift_while_training(
         net,
-        digits.x_train,
-        digits.y_train,
+        *digits.train,
         lr=lr,
         steps=steps,
         layers=[i + 1 for i in layers],

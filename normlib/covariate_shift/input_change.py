@@ -157,13 +157,7 @@ def figure_one(
         dtype=dtype,
     )
     loop = iterates(
-        net,
-        digits.x_train,
-        digits.y_train,
-        lr=lr,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
+        net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
     return _watch_inputs(net, digits, loop, every)
 
@@ -172,7 +166,7 @@ def _watch_inputs(net, digits, loop, every):
     for iterate in loop:
         if iterate.step % every == 0 or iterate.reason:
             inputs = last_hidden_input(net, digits.x_test)
-            accuracy = evaluate(net, digits.x_test, digits.y_test)[1]
+            accuracy = evaluate(net, *digits.test)[1]
             mean, edges = inputs.mean(0), np.percentile(inputs, EDGES, axis=0)
             step, loss, reason = iterate.step, iterate.loss, iterate.reason
             yield InputRecord(step, loss, accuracy, mean, edges, reason)

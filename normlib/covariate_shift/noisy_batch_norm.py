@@ -262,13 +262,7 @@ def noisy_run(
     if noise:
         net = with_noise(net, np.random.default_rng([seed, 1]), constants)
     loop = iterates(
-        net,
-        digits.x_train,
-        digits.y_train,
-        lr=lr,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
+        net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
     return _watch_noise(net, digits, loop, test_every)
 
@@ -286,8 +280,8 @@ def _without_noise(net, digits):
     noises = [layer for layer in net.layers if isinstance(layer, Noise)]
     for layer in noises:
         layer.active = False
-    accuracy = evaluate(net, digits.x_test, digits.y_test, mode="probe")[1]
-    loss = evaluate(net, digits.x_train, digits.y_train, mode="probe")[0]
+    accuracy = evaluate(net, *digits.test, mode="probe")[1]
+    loss = evaluate(net, *digits.train, mode="probe")[0]
     for layer in noises:
         layer.active = True
     return accuracy, loss

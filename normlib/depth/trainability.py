@@ -124,7 +124,7 @@ def _train(sizes, rates, batch_size, steps, seed, **build):
     net = mlp(sizes, bias=bias, rng=rng, dtype=np.float32, **build)
     many = stack([net] * len(rates)).set_mode("probe")
     lr = np.array(rates, dtype=np.float32)
-    x, labels = digits.x_train, digits.y_train
+    x, labels = digits.train
     for _ in fit(many, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
         pass
     return accuracy(many, x, labels, mode="probe")

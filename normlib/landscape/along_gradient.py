@@ -265,13 +265,7 @@ def along_the_gradient(
         gain=gain,
     )
     loop = iterates(
-        net,
-        digits.x_train,
-        digits.y_train,
-        lr=lr,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
+        net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
     return _watch_walks(net, loop, lengths, every)
 

@@ -260,7 +260,7 @@ def trained_network(
     net, digits, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width, eps=eps
     )
-    x, labels = digits.x_train, digits.y_train
+    x, labels = digits.train
     reason = ""
     loop = fit(net, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng)
     for record in loop:

@@ -101,13 +101,7 @@ def train_at_rates(
     )
     many = stack([net] * len(rates))
     loop = fit(
-        many,
-        digits.x_train,
-        digits.y_train,
-        lr=rates,
-        batch_size=batch_size,
-        steps=steps,
-        rng=rng,
+        many, *digits.train, lr=rates, batch_size=batch_size, steps=steps, rng=rng
     )
     return _watch_rates(many, digits, loop, test_every)
 
@@ -118,8 +112,7 @@ def _watch_rates(many, digits, loop, test_every):
         losses = np.where(fine, record.loss, np.nan)
         accuracies = np.full(losses.shape, np.nan)
         if record.step % test_every == 0 or record.reason:
-            x, labels = digits.x_train, digits.y_train
-            reached = evaluate(many, x, labels, mode="probe")[1]
+            reached = evaluate(many, *digits.train, mode="probe")[1]
             # A run that has diverged stands still; what it had learnt is lost.
             accuracies = np.where(fine, reached, 0.1)
         yield RatesRecord(record.step, losses, accuracies)

@@ -274,7 +274,7 @@ def train_with_lp(
     )
     if order is not None:
         net = _with_lp(net, order, width)
-    x, labels = digits.x_train, digits.y_train
+    x, labels = digits.train
     options = {"lr": lr, "batch_size": batch_size, "steps": steps, "rng": rng}
     return _watch_lp(net, x, labels, iterates(net, x, labels, **options), every)
 

@@ -96,7 +96,7 @@ def curvature_while_training(
     net, data, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width
     )
-    x, labels = data.x_train, data.y_train
+    x, labels = data.train
     loop = iterates(net, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng)
     return _watch(net, loop, lr, x[:digits], labels[:digits], every, since)
 

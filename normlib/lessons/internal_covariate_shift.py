@@ -442,7 +442,7 @@ EXERCISES = {
 
 def _mean_is_beta():
     net, digits, rng = digits_network(1, "batch", depth=2, width=16)
-    x, labels = digits.x_train, digits.y_train
+    x, labels = digits.train
     for _ in fit(net, x, labels, lr=0.3, batch_size=60, steps=30, rng=rng):
         pass
     beta = net.layers[-3].params["beta"]

@@ -312,7 +312,7 @@ def pretrained():
     digits = digits_split(np.random.default_rng(0))
     net = mlp([64, 32, 10], norm="batch", rng=np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    data = digits.x_train, digits.y_train
+    data = digits.train
     for _ in fit(net, *data, lr=0.1, batch_size=64, steps=100, rng=rng):
         pass
     return net, net.state(), digits

@@ -52,9 +52,7 @@ def first_layer(norm="batch", size=64):
     """
     data = digits_split(np.random.default_rng(0))
     net = mlp([64, UNITS, 10], norm=norm, rng=np.random.default_rng(1))
-    loop = fit(
-        net, data.x_train, data.y_train, lr=0.2, batch_size=64, steps=STEPS, rng=2
-    )
+    loop = fit(net, *data.train, lr=0.2, batch_size=64, steps=STEPS, rng=2)
     for _ in loop:
         pass
     digits, labels = data.x_train[:size], data.y_train[:size]

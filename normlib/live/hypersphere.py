@@ -200,6 +200,15 @@ class _Scene(LiveFigure):
         ax = fig.add_axes((0, 0, width, 1))
         return SphereScene(ax, self.half_height, **options)
 
+    def add_key(self, fig, rows, left, down):
+        """Name marks: rows of words, marker, face and edge; lefts; top and step."""
+        for k, (words, marker, face, edge) in enumerate(rows):
+            y = down[0] - down[1] * k
+            fig.text(left[1], y, words, va="center")
+            look = dict(ms=8, mfc=face, mec=edge, mew=1.5)
+            at = dict(transform=fig.transFigure, clip_on=False)
+            self.scene.ax.plot([left[0]], [y], marker, **look, **at)
+
     def mark(self, scene):
         """Return a ring for the one point that can be followed."""
         (ring,) = scene.ax.plot(
@@ -501,20 +510,7 @@ class YourSphere(_Scene):
             ("where they are", "o", style.AFTER, "white"),
             ("input", ".", style.BEFORE, "none"),
         )
-        for k, (words, marker, face, edge) in enumerate(key):
-            y = 0.70 - 0.07 * k
-            fig.text(0.725, y, words, va="center")
-            self.scene.ax.plot(
-                [0.703],
-                [y],
-                marker,
-                ms=8,
-                mfc=face,
-                mec=edge,
-                mew=1.5,
-                transform=fig.transFigure,
-                clip_on=False,
-            )
+        self.add_key(fig, key, (0.703, 0.725), (0.70, 0.07))
         self.notes = [fig.text(0.695, 0.31 - 0.075 * k, "") for k in range(4)]
         self.notes[3].set_color(style.WARN)
         return [
@@ -605,20 +601,7 @@ class Centring(_Scene):
             ("layer norm, W as it was", "o", "white", style.LAYER),
             ("RMS norm, W centred", "o", style.RMS, "white"),
         )
-        for k, (words, marker, face, edge) in enumerate(key):
-            y = 0.76 - 0.08 * k
-            fig.text(0.715, y, words, va="center")
-            self.scene.ax.plot(
-                [0.697],
-                [y],
-                marker,
-                ms=8,
-                mfc=face,
-                mec=edge,
-                mew=1.5,
-                transform=fig.transFigure,
-                clip_on=False,
-            )
+        self.add_key(fig, key, (0.697, 0.715), (0.76, 0.08))
         self.notes = [fig.text(0.69, 0.40 - 0.08 * k, "") for k in range(2)]
         return [
             *self.scene.moving,
