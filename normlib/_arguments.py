@@ -29,13 +29,6 @@ def float_array(name, value, *, ndim=None, finite=True):
     ndarray
         The same data; float16 becomes float32, other floats keep their type.
 
-    Raises
-    ------
-    TypeError
-        If the data are not floating-point numbers.
-    ValueError
-        If the number of axes is wrong, the array is empty or not finite.
-
     Examples
     --------
     >>> float_array("x", [0.5, 2.0])
@@ -87,13 +80,6 @@ def integer(name, value, *, minimum=1):
     -------
     int
 
-    Raises
-    ------
-    TypeError
-        If ``value`` is not an integer.
-    ValueError
-        If ``value`` is below ``minimum``.
-
     Examples
     --------
     >>> integer("depth", 3)
@@ -129,13 +115,6 @@ def number(name, value, *, minimum=None, positive=False):
     Returns
     -------
     float
-
-    Raises
-    ------
-    TypeError
-        If ``value`` is not one real number.
-    ValueError
-        If ``value`` is NaN, infinite or out of range.
 
     Examples
     --------
@@ -174,11 +153,6 @@ def choice(name, value, options):
     -------
     object
         ``value``.
-
-    Raises
-    ------
-    ValueError
-        If ``value`` is not among ``options``.
 
     Examples
     --------

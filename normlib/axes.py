@@ -189,11 +189,6 @@ def normalize_axes(axes, ndim):
     tuple of int
         The axes in 0..ndim-1, ascending.
 
-    Raises
-    ------
-    ValueError
-        If there are none, one is out of range or comes twice.
-
     Examples
     --------
     >>> normalize_axes((-1, 1), 4)
@@ -234,11 +229,6 @@ def index_sets(norm, shape, *, num_groups=None, axes=None):
     ndarray of int, of shape `shape`
         Entries with equal labels share mean and variance. Labels count from 0 in
         the order of the (flattened) statistics arrays of ``normlib.norms``.
-
-    Raises
-    ------
-    ValueError
-        As `sharing`.
 
     References
     ----------

@@ -68,11 +68,6 @@ def load_digits(dtype=np.float64):
     labels : ndarray of int, of shape (1797,)
         The digit shown, 0 to 9.
 
-    Raises
-    ------
-    TypeError
-        If ``dtype`` is no floating-point type: pixels are fractions.
-
     References
     ----------
     E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten
@@ -121,11 +116,6 @@ def digits_split(rng, standardized=False, dtype=np.float64):
     Digits
         ``x_train, y_train, x_test, y_test``.
 
-    Raises
-    ------
-    TypeError
-        If ``rng`` is no generator or ``dtype`` no floating-point type.
-
     Examples
     --------
     >>> digits = digits_split(np.random.default_rng(0), standardized=True)
@@ -164,11 +154,6 @@ def uniform(n, rng, low=0.0, high=10.0):
     ndarray of shape (n,)
         The values.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n`` is below 1, ``rng`` no generator, or the limits no range.
-
     Examples
     --------
     >>> x = uniform(1000, np.random.default_rng(0))
@@ -201,11 +186,6 @@ def skewed(n, rng, scale=2.0):
     ndarray of shape (n,)
         The values, all positive.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n`` is below 1, ``rng`` no generator, or ``scale`` not above 0.
-
     Examples
     --------
     >>> x = skewed(1000, np.random.default_rng(0))
@@ -232,11 +212,6 @@ def bimodal(n, rng, distance=6.0):
     -------
     ndarray of shape (n,)
         The values, around ``5 - distance / 2`` and ``5 + distance / 2``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n`` is below 1, ``rng`` no generator, or ``distance`` below 0.
 
     Examples
     --------
@@ -267,11 +242,6 @@ def with_outlier(n, rng, strength=10.0):
     ndarray of shape (n,)
         The values, of mean 5 and standard deviation 1 apart from the outlier.
         The others do not depend on ``strength``, so a slider moves one point.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n`` is below 2, ``rng`` no generator, or ``strength`` not finite.
 
     Examples
     --------
@@ -306,11 +276,6 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
         Standard Gaussian inputs.
     y : ndarray of shape (n, n_out)
         ``x @ A`` plus noise, with a teacher ``A ~ N(0, 1 / n_in)``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a size is below 1, ``rng`` no generator, or ``noise`` below 0.
 
     References
     ----------

@@ -234,13 +234,6 @@ def standardize(x, axes, *, eps=1e-5):
         mean, var (1/N) and inv_std, of x's shape with 1 for the axes. Where
         var + eps is 0, inv_std is 0.
 
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty or holds NaN or infinity, an axis is wrong, or eps < 0.
-
     Notes
     -----
     A float32 variance beyond the range of float32 is returned in float64.
@@ -283,13 +276,6 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
     -------
     ndarray of x's shape
         Gradient with respect to x.
-
-    Raises
-    ------
-    TypeError
-        If dx_hat does not hold floats.
-    ValueError
-        If dx_hat does not have the shape of x_hat, or inv_std the shape above.
 
     Notes
     -----
@@ -403,17 +389,9 @@ def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
     Returns
     -------
     y : ndarray of x's shape and float type
-        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+        ``gamma * x_hat + beta``, with x_hat as in `standardize`.
     cache : NormCache
         x_hat, and mean, var (1/N), inv_std of shape (D,) or (C,).
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty, not finite or has one value per feature, a parameter has
-        the wrong shape, or eps < 0.
 
     References
     ----------
@@ -448,17 +426,9 @@ def batch_norm_backward(dy, cache):
     dgamma, dbeta : ndarray of shape (D,) or (C,)
         ``sum(dy * x_hat)`` and ``sum(dy)``; also where gamma or beta was None.
 
-    Raises
-    ------
-    TypeError
-        If dy does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dy does not have the shape of y.
-
     Notes
     -----
-    ``dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat))``, means
-    over the batch.
+    dx is that of `standardize_backward`, with dx_hat = gamma * dy.
 
     References
     ----------
@@ -495,14 +465,6 @@ def batch_norm_inference(
     ndarray of x's shape and float type
         ``gamma * (x - running_mean) / sqrt(running_var + eps) + beta``; where
         running_var + eps is 0, just beta.
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats, or a running statistic is None.
-    ValueError
-        If x is empty or not finite, a shape is wrong, a variance is negative, or
-        eps < 0.
 
     References
     ----------
@@ -558,17 +520,9 @@ def layer_norm(x, gamma=None, beta=None, *, axes=-1, eps=1e-5):
     Returns
     -------
     y : ndarray of x's shape and float type
-        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+        ``gamma * x_hat + beta``, with x_hat as in `standardize`.
     cache : NormCache
         x_hat, and mean, var (1/N), inv_std of x's shape without `axes`.
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty or not finite, axes are not trailing, a parameter has the
-        wrong shape, or eps < 0.
 
     Notes
     -----
@@ -607,18 +561,10 @@ def layer_norm_backward(dy, cache):
     dgamma, dbeta : ndarray of shape ``x.shape[axes]``
         ``sum(dy * x_hat)`` and ``sum(dy)`` over the samples.
 
-    Raises
-    ------
-    TypeError
-        If dy does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dy does not have the shape of y.
-
     Notes
     -----
-    With d = gamma * dy and means over one sample's features,
-    ``dx = inv_std * (d - mean(d) - x_hat * mean(d * x_hat))``. The matrix in front
-    of d is ``inv_std`` times a projection that removes the directions 1 and x_hat.
+    dx is that of `standardize_backward`, with dx_hat = gamma * dy: this times a
+    matrix, ``inv_std`` times a projection that removes the directions 1 and x_hat.
 
     References
     ----------
@@ -649,17 +595,9 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
     Returns
     -------
     y : ndarray of x's shape and float type
-        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+        ``gamma * x_hat + beta``, with x_hat as in `standardize`.
     cache : NormCache
         x_hat, and mean, var (1/N), inv_std of shape (N, C) or (N, D).
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty, not finite or has one position, a parameter has the wrong
-        shape, or eps < 0.
 
     References
     ----------
@@ -694,13 +632,6 @@ def instance_norm_backward(dy, cache):
     dgamma, dbeta : ndarray of shape (C,) or (D,)
         ``sum(dy * x_hat)`` and ``sum(dy)`` over samples and positions.
 
-    Raises
-    ------
-    TypeError
-        If dy does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dy does not have the shape of y.
-
     Examples
     --------
     >>> _, cache = instance_norm(np.array([[[1.0], [2.0], [6.0]]]), eps=0)
@@ -729,17 +660,9 @@ def group_norm(x, num_groups, gamma=None, beta=None, *, eps=1e-5):
     Returns
     -------
     y : ndarray of x's shape and float type
-        ``gamma * x_hat + beta`` with ``x_hat = (x - mean) / sqrt(var + eps)``.
+        ``gamma * x_hat + beta``, with x_hat as in `standardize`.
     cache : NormCache
         x_hat, and mean, var (1/N), inv_std of shape (N, num_groups).
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If num_groups does not divide the channels, x is empty, not finite or has
-        one value per group, a parameter has the wrong shape, or eps < 0.
 
     References
     ----------
@@ -773,13 +696,6 @@ def group_norm_backward(dy, cache):
     dgamma, dbeta : ndarray of shape (D,) or (C,)
         ``sum(dy * x_hat)`` and ``sum(dy)`` over samples and positions.
 
-    Raises
-    ------
-    TypeError
-        If dy does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dy does not have the shape of y.
-
     Examples
     --------
     >>> _, cache = group_norm(np.array([[1.0, 2.0, 6.0]]), 1, eps=0)
@@ -810,14 +726,6 @@ def rms_norm(x, gamma=None, *, axes=-1, eps=1e-5):
         ``gamma * x / sqrt(mean(x**2) + eps)``; no mean is subtracted.
     cache : RMSCache
         x_hat, and mean_square and inv_rms of x's shape without `axes`.
-
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is empty or not finite, axes are not trailing, gamma has the wrong
-        shape, or eps < 0.
 
     References
     ----------
@@ -850,13 +758,6 @@ def rms_norm_backward(dy, cache):
         Gradient with respect to x.
     dgamma : ndarray of shape ``x.shape[axes]``
         ``sum(dy * x_hat)`` over the samples.
-
-    Raises
-    ------
-    TypeError
-        If dy does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dy does not have the shape of y.
 
     Notes
     -----
@@ -897,13 +798,6 @@ def weight_norm(v, g):
         ``g * v / ||v||`` row by row.
     cache : WeightNormCache
         direction, norm and g.
-
-    Raises
-    ------
-    TypeError
-        If v or g does not hold floats.
-    ValueError
-        If a shape is wrong, or a row of v is zero or not finite.
 
     References
     ----------
@@ -962,13 +856,6 @@ def weight_norm_backward(dw, cache):
         Gradient with respect to v; every row is orthogonal to that of v.
     dg : ndarray of shape (n_out,)
         Gradient with respect to g.
-
-    Raises
-    ------
-    TypeError
-        If dw does not hold floats, or cache is that of another kind of norm.
-    ValueError
-        If dw does not have the shape of w.
 
     Notes
     -----

@@ -54,12 +54,7 @@ def weight_of_new(momentum=None, convention="pytorch"):
     Returns
     -------
     float
-        The weight w in ``new = (1 - w) * old + w * batch``.
-
-    Raises
-    ------
-    ValueError
-        If momentum lies outside [0, 1] or the convention is unknown.
+        The weight w of `update_running`.
 
     Examples
     --------
@@ -103,12 +98,6 @@ def update_running(
     -------
     running_mean, running_var : ndarray of shape (D,)
         New arrays; the inputs are not changed.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a variance is negative or not finite, momentum lies
-        outside [0, 1], or count is below 2 where 1/(N-1) is needed.
 
     Notes
     -----
@@ -166,11 +155,6 @@ def unbiased_variance(var, count):
     ndarray
         ``var * N / (N - 1)``.
 
-    Raises
-    ------
-    ValueError
-        If count is below 2.
-
     Examples
     --------
     >>> float(unbiased_variance(8.0, 5))
@@ -205,11 +189,6 @@ def bias_corrected(average, initial, steps, *, momentum=None, convention="pytorc
         ``(average - (1-w)**steps * initial) / (1 - (1-w)**steps)``, the weighted
         mean of the batches alone.
 
-    Raises
-    ------
-    ValueError
-        If steps is below 1, or the weight w of a new value is 0.
-
     References
     ----------
     Kingma and Ba, 2015, "Adam", arXiv:1412.6980, section 3 (for initial = 0).
@@ -241,11 +220,6 @@ def half_life(momentum=None, convention="pytorch"):
     -------
     float
         ``log(1/2) / log(1 - w)`` steps; 0 for w = 1, infinity for w = 0.
-
-    Raises
-    ------
-    ValueError
-        If momentum lies outside [0, 1] or the convention is unknown.
 
     Examples
     --------

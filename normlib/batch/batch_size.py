@@ -82,11 +82,6 @@ def batch_size_rows(
     BatchSizeRow
         Norm by norm, size by size.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     In a fully connected layer a batch of 2 is normalized to +1 and -1 whatever

@@ -27,11 +27,6 @@ def conv2d(x, weight, bias=None, *, padding=0):
     -------
     ndarray of shape (N, C_out, H + 2 padding - kH + 1, W + 2 padding - kW + 1)
 
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes do not fit or the kernel is larger than the padded image.
-
     Examples
     --------
     >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))[0, 0]
@@ -81,11 +76,6 @@ def fold_batch_norm_into_previous(
         Folded weight, of the shape of ``weight``.
     bias : ndarray of shape (n_out,)
         Folded bias.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a type or shape does not fit, or a variance is negative.
 
     Notes
     -----

@@ -71,11 +71,6 @@ def recurrent_profile(
     -------
     RecurrentProfile
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     ``h_t = phi(LN(h_(t-1) W + x_t))`` from h_0 = 0, x_t fresh Gaussian numbers.

@@ -28,11 +28,6 @@ def min_max(x, low=0.0, high=1.0):
         ``low + (high - low) * (x - min) / (max - min)``; low where a column is
         constant.
 
-    Raises
-    ------
-    ValueError
-        If x is empty or ``low`` is not below ``high``.
-
     Examples
     --------
     >>> min_max(np.array([2.0, 4.0, 10.0]), -1, 1)
@@ -62,11 +57,6 @@ def skewness(x):
     float or ndarray of shape (D,)
         0 for a symmetric distribution, 2 for an exponential one; 0 where a column
         is constant.
-
-    Raises
-    ------
-    ValueError
-        If x is empty.
 
     Notes
     -----
@@ -103,7 +93,7 @@ def whiten(x):
     Raises
     ------
     ValueError
-        If x is not a matrix or its covariance matrix is singular.
+        If the covariance matrix of x is singular.
 
     References
     ----------

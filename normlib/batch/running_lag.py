@@ -35,8 +35,8 @@ def precise_statistics(net, x):
     Raises
     ------
     ValueError
-        If x has a wrong shape or holds NaN or infinity, or what a batch norm gets
-        overflows; the network then keeps the statistics it had.
+        If x is refused or what a batch norm gets overflows; the network then keeps
+        the statistics it had.
 
     Notes
     -----

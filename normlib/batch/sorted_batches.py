@@ -90,11 +90,6 @@ def sorted_batches(
     -------
     SortedBatches
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     It is not only that the running statistics do not fit. The mean of a batch of

@@ -33,8 +33,7 @@ def undone_batch_norm(net, x, *, factor=1.0):
     Raises
     ------
     ValueError
-        If a pre-activation is constant over x, so that no gamma can restore it,
-        or factor is not positive.
+        If a pre-activation is constant over x, so that no gamma can restore it.
 
     Notes
     -----

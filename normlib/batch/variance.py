@@ -26,11 +26,6 @@ def one_pass_variance(x):
         What comes out: close to the variance while the mean is small against the
         standard deviation, else anything, also below 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If x holds no floats, is empty, or is not finite.
-
     Notes
     -----
     Both terms are near ``mean**2``, and each carries a rounding error of about

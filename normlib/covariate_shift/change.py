@@ -26,11 +26,6 @@ def change(means, steps=1):
     float
         Mean over time and units of the absolute difference.
 
-    Raises
-    ------
-    ValueError
-        If there are not so many steps.
-
     Examples
     --------
     >>> to_and_fro = np.array([[0.0], [1.0], [0.0], [1.0]])

@@ -78,11 +78,6 @@ def frozen_weights(
     BatchRecord
         One per batch; fewer if the run diverges, as the last one then says.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Examples
     --------
     >>> records = list(frozen_weights(batches=3))

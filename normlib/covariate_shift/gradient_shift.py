@@ -96,12 +96,6 @@ def internal_covariate_shift(
     Shift
         distance and cosine, arrays of shape (len(layers),).
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a layer's number does not exist, lr is below 0, the data hold NaN or
-        infinity, or the network is a stack or has weight norm.
-
     Notes
     -----
     With :math:`W^{(t+1)}` the weights after the step,
@@ -196,12 +190,6 @@ def shift_while_training(
     ------
     ShiftRecord
         At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is out of range, the data are not finite, or the network is a
-        stack or has weight norm.
     """
     every = integer("every", every)
     lr = number("lr", lr, minimum=0)
@@ -258,11 +246,6 @@ def deep_linear_shift(
     ------
     ShiftRecord
         See `shift_while_training`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     Notes
     -----
@@ -342,11 +325,6 @@ def digits_shift(
     ------
     ShiftRecord
         See `shift_while_training`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     Examples
     --------

@@ -59,11 +59,6 @@ def last_hidden_input(net, x):
     ndarray of shape (N, width)
         What the last activation receives: after the norm, if there is one.
 
-    Raises
-    ------
-    ValueError
-        If x does not have the shape that the network takes.
-
     Examples
     --------
     >>> from normlib.nets.network import mlp
@@ -121,11 +116,6 @@ def figure_one(
     ------
     InputRecord
         Before the first update and after every `every` updates.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or a number out of range.
 
     Notes
     -----

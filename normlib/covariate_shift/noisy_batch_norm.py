@@ -49,11 +49,6 @@ def draw_noise(shape, rng, constants=None):
     scale, shift : arrays of shape (..., N, D)
         Apply them as ``scale * activations + shift``.
 
-    Raises
-    ------
-    ValueError
-        If the shape has fewer than 2 axes.
-
     Notes
     -----
     Per unit j and step: :math:`\mu_j \sim U(-n_\mu, n_\mu)`,
@@ -230,11 +225,6 @@ def noisy_run(
     ------
     NoiseRecord
         At every step from 0 to `steps`; fewer if the run diverges.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     Notes
     -----

@@ -39,9 +39,8 @@ def batch_norm_rate(activation, batch_size=None):
 
     Raises
     ------
-    TypeError, ValueError
-        If the name is unknown or the batch size is below 4, where the mean
-        squared gradient is infinite.
+    ValueError
+        If the batch size is below 4, where the mean squared gradient is infinite.
 
     Notes
     -----
@@ -101,11 +100,6 @@ def gradient_rate(activation, norm=None, *, gain=1.0, batch_size=None):
     float
         Factor on ``|gradient|**2`` per layer towards the input: below 1 it
         vanishes, above 1 it explodes. Without a norm: deep in the network.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     Notes
     -----

@@ -49,11 +49,6 @@ def chain_update(weights, *, x=1.0, lr=0.01):
     -------
     ChainUpdate
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the weights are not a finite float vector or ``lr`` is negative.
-
     Notes
     -----
     The output after the step, ``x prod_i (w_i - lr g_i)``, is a polynomial in
@@ -96,11 +91,6 @@ def normalized_chain(weights, x):
     -------
     ndarray of shape (N,)
         ``w_l (h - mean(h)) / std(h)`` with ``h = x w_1 ... w_(l-1)``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type or shape.
 
     Notes
     -----

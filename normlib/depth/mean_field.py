@@ -95,11 +95,6 @@ def check_gain(name, value, *, minimum=None):
     -------
     float
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``value`` is not one number in that range.
-
     Examples
     --------
     >>> check_gain("gain", 2)
@@ -151,11 +146,6 @@ def activation_moments(activation, variance=1.0):
     Moments
         mean, mean_square and slope_square.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the name is unknown or the variance is negative.
-
     Notes
     -----
     A sum over 2001 values of z, exact to rounding for smooth activations; above a
@@ -201,11 +191,6 @@ def correlation_map(correlation, activation, variance=1.0):
     -------
     ndarray of the shape of ``correlation``
         Cosine between the two samples' activations, -1 to 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the name is unknown or a correlation is out of range.
 
     Notes
     -----
@@ -283,11 +268,6 @@ def settled_variance(activation, gain=1.0, *, start=1.0, layers=1000):
     -------
     float
         Between 1e-300 and 1e300, the ends standing for vanished and exploded.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     Notes
     -----

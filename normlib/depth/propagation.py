@@ -128,11 +128,6 @@ def depth_profile(
     -------
     DepthProfile
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     References
     ----------
     Glorot, Bengio 2010, section 4.2; Yang et al. 2019, arXiv:1902.08129;
@@ -218,11 +213,6 @@ def measure_gradient_rate(
     -------
     RateMeasurement
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     With eps = 0, Gaussian inputs and a random gradient at the output. The rate
@@ -278,11 +268,6 @@ def mean_cosine(activations):
     -------
     float
         Mean over all pairs of different samples; a zero vector counts as 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``activations`` is no float array of shape (N, D) with N at least 2.
 
     Examples
     --------

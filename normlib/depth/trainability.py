@@ -71,12 +71,6 @@ def trainability_rows(
     TrainabilityRow
         Norm by norm and depth by depth.
 
-    Raises
-    ------
-    TypeError, ValueError
-        Before the first row, if a name is unknown, a sequence empty or a number
-        out of range.
-
     Notes
     -----
     Plain gradient descent in float32; all learning rates of a row are one

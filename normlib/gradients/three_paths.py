@@ -26,11 +26,6 @@ def path_gradients(d, x, *, eps=1e-5):
     dict of str to ndarray of shape (N,)
         Under "x", "mean" and "var"; their sum is the gradient with respect to x.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If x holds no floats, or NaN or infinity, or eps is negative.
-
     Notes
     -----
     ``dvar = -1/2 (var + eps)**(-3/2) sum(d * (x - mean))`` and
@@ -79,11 +74,6 @@ def measured_gradient(d, x, *, eps=1e-5, step=1e-5):
     Returns
     -------
     ndarray of shape (N,)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If x holds no floats, or NaN or infinity, or eps is negative.
 
     Examples
     --------

@@ -55,11 +55,6 @@ def unit_data(seed=0, n=128):
         Inputs, standard Gaussian.
     targets : ndarray of shape (n,)
         The first input plus noise of standard deviation 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is out of range.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     u = rng.normal(size=(integer("n", n, minimum=2), 2))
@@ -85,11 +80,6 @@ def unit_loss(w, u, targets):
         Half the mean squared error. It depends on the direction of w only.
     gradient : ndarray of shape (2,)
         With respect to w, orthogonal to w.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an input holds NaN or infinity or is no float array.
 
     Examples
     --------
@@ -145,8 +135,8 @@ def train_unit(
 
     Raises
     ------
-    TypeError, ValueError
-        If a number is out of range or the run diverges.
+    ValueError
+        If the run diverges.
 
     References
     ----------

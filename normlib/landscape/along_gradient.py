@@ -128,12 +128,6 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
         Arrays of shape (S,). Where the gradient at the start is zero, `betas` is 0,
         `predictiveness` and `cosines` are nan.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a length is not above 0, the data hold NaN or infinity, or the network
-        is a stack of several.
-
     Notes
     -----
     With g the gradient at the parameters theta and :math:`g_\eta` that at
@@ -236,11 +230,6 @@ def along_the_gradient(
     ------
     WalkRecord
         At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     References
     ----------

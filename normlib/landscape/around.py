@@ -63,12 +63,6 @@ def random_direction(net, rng, kind="filter"):
     ndarray of shape (P,)
         In the layout of ``net.params``; 0 for biases and parameters of norms.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the kind is another one, rng neither a seed nor a generator, or the
-        network a stack or one with weight norm.
-
     Notes
     -----
     For filter j of layer i,
@@ -130,12 +124,6 @@ def loss_surface(
     ndarray of shape (A, B)
         The losses; infinity where it overflows.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a direction does not have the shape of ``net.params``, or a direction, a
-        step or the data hold NaN or infinity.
-
     Examples
     --------
     >>> from normlib.nets.network import mlp
@@ -190,11 +178,6 @@ def scale_weights(net, factor):
     -------
     Network
         The same one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the factor is not a finite number above 0.
 
     Examples
     --------
@@ -253,9 +236,8 @@ def trained_network(
 
     Raises
     ------
-    TypeError, ValueError
-        If a name is unknown, a number out of range, or the training diverges: there
-        is nothing to look at around such a network.
+    ValueError
+        If the training diverges: there is nothing to look at around such a network.
     """
     net, digits, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width, eps=eps

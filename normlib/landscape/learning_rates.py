@@ -79,11 +79,6 @@ def train_at_rates(
     RatesRecord
         After every step. Copies that diverge stand still, the others go on.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     References
     ----------
     Bjorck, Gomes, Selman, Weinberger (2018), arXiv:1806.02375.
@@ -134,11 +129,6 @@ def largest_rate(rates, accuracies, *, threshold=0.95):
     -------
     float
         The rate; 0 if none trains.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the threshold is negative or no number.
 
     Examples
     --------

@@ -79,14 +79,6 @@ def lp_batch_norm(x, order, *, eps=1e-5):
     cache : LpCache
         For `lp_batch_norm_backward`.
 
-    Raises
-    ------
-    TypeError
-        If x does not hold floats.
-    ValueError
-        If x is not (N, D) with N at least 2, an entry is not finite, the order is
-        another one or eps is below 0.
-
     Notes
     -----
     .. math:: y = \frac{x - \mu}{s + \epsilon}, \qquad
@@ -252,11 +244,6 @@ def train_with_lp(
     ------
     LpRecord
         At steps 0, `every`, 2 `every`, ...
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
 
     References
     ----------

@@ -82,8 +82,7 @@ def hessian_vector_product(
     TypeError
         If the network is not of dtype float64, whose digits the differences need.
     ValueError
-        If `vector` has another shape, is zero or not finite, if the data are not
-        finite, the step vanishes next to the parameters, or the gradient overflows.
+        If the step vanishes next to the parameters, or the gradient overflows.
 
     Notes
     -----
@@ -191,11 +190,6 @@ def top_eigenvalue(
     -------
     TopEigenvalue
         The value, an estimate of its error, its direction and the products made.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is out of range, and as `hessian_vector_product`.
 
     Notes
     -----

@@ -57,12 +57,6 @@ def gradient_norm_sides(y, dz, gamma=1.0, *, eps=0.0):
         Arrays of shape (D,): `left` the squared norm of the gradient with respect
         to y through batch norm, `right` the bound, `plain` the squared norm of dz.
 
-    Raises
-    ------
-    ValueError
-        If the shapes differ, the batch has fewer than 2 examples, or an entry is
-        not finite.
-
     Notes
     -----
     With m = N and sigma the standard deviation over the batch,

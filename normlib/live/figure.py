@@ -136,11 +136,6 @@ class LiveFigure:
         **values
             New values by the name of the control. A value that a control does
             not offer is refused: nothing moves and the sentence says why.
-
-        Raises
-        ------
-        ValueError
-            If the figure has no control of that name.
         """
         for name in values:
             if name not in self.controls:

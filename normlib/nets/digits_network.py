@@ -48,11 +48,6 @@ def digits_network(
     rng : numpy.random.Generator
         For what comes next.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown, a size below 1, or ``dtype`` not float32 or float64.
-
     Examples
     --------
     >>> net, digits, rng = digits_network(0, "batch", depth=2, width=16)

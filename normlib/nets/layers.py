@@ -51,14 +51,6 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
     ndarray of shape (n_in, n_out)
         Weights, to be used as ``x @ weights``.
 
-    Raises
-    ------
-    ValueError
-        If a size is below 1, ``init`` is an unknown name or negative, or
-        ``init`` or ``gain`` is not finite.
-    TypeError
-        If a size is no integer, ``init`` or ``gain`` no number, ``rng`` no seed.
-
     Notes
     -----
     Gaussian of mean 0 and variance ``2 / n_in`` (he), ``2 / (n_in + n_out)``
@@ -220,11 +212,6 @@ class WeightNormLinear(Linear):
         ``v`` is drawn as the weights of a linear map; ``g`` starts at the
         length of ``v``, so that the map starts as that linear map.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`initial_weights`; ValueError also if ``v`` is 0.
-
     References
     ----------
     T. Salimans and D. Kingma (2016), arXiv:1602.07868, equations 2 and 3.
@@ -328,13 +315,6 @@ class Residual(Layer):
         A second norm layer, on what the branch gives: ``x + out_norm(F(norm(x)))``.
     scale : float, default 1
         Factor on what the branch reads: ``x + F(scale * norm(x))``.
-
-    Raises
-    ------
-    TypeError
-        If ``layers`` is no sequence of layers, or a norm no layer.
-    ValueError
-        If ``position`` is neither "pre" nor "post".
 
     References
     ----------

@@ -20,13 +20,6 @@ def softmax(logits):
     ndarray of shape (..., C)
         Positive numbers that sum to 1.
 
-    Raises
-    ------
-    TypeError
-        If the logits are not floating-point numbers.
-    ValueError
-        If there are none.
-
     Examples
     --------
     >>> softmax(np.array([1000.0, 1000.0]))
@@ -57,11 +50,9 @@ def softmax_cross_entropy(logits, labels):
 
     Raises
     ------
-    ValueError
-        If shapes do not fit, there are no cases, or a label is outside 0 to
-        C - 1. NaN in the logits is let through: it is how a run diverges.
-    TypeError
-        If the logits are not floating-point numbers or the labels not integers.
+    ValueError, TypeError
+        If logits and labels do not fit. NaN in the logits is let through: it is how a
+        run diverges.
 
     Examples
     --------
@@ -100,13 +91,6 @@ def half_squared_error(outputs, targets):
         Mean over the cases of ``0.5 * ||output - target||**2``.
     doutputs : ndarray of the shape of ``outputs``
         Its gradient, ``(output - target) / N``.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit or there are no cases.
-    TypeError
-        If the outputs are not floating-point numbers or the targets no numbers.
 
     Examples
     --------

@@ -36,14 +36,6 @@ def minibatches(
     ndarray of int, of shape (batch_size,)
         Indices of the cases of one batch.
 
-    Raises
-    ------
-    ValueError
-        If a size or a name is out of range, labels are missing or have another
-        shape, or the classes cannot fill one batch. Before the first batch.
-    TypeError
-        If ``n``, a size or the labels are not integers, or ``rng`` is no seed.
-
     Examples
     --------
     >>> batches = minibatches(4, 2, rng=0)

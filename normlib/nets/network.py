@@ -66,11 +66,8 @@ class Network:
     Raises
     ------
     ValueError
-        If there is no layer, or one layer has two places: it keeps what the
-        gradient needs of one input only.
-    TypeError
-        If ``layers`` is no sequence of layers, or ``dtype`` neither float32 nor
-        float64.
+        If one layer has two places: it keeps what the gradient needs of one input
+        only.
 
     Attributes
     ----------
@@ -341,15 +338,6 @@ def mlp(
     Network
         Linear, norm, activation per hidden layer, then one linear map.
 
-    Raises
-    ------
-    ValueError
-        If fewer than 2 sizes are given, one is below 1, a name is unknown, the
-        groups do not divide the units, or a number is out of range.
-    TypeError
-        If a size is no integer, ``init``, ``gain`` or ``eps`` no number, ``rng``
-        no seed, or ``dtype`` neither float32 nor float64.
-
     Examples
     --------
     >>> net = mlp([64, 100, 10], norm="batch", activation="sigmoid")
@@ -394,11 +382,6 @@ def stack(nets):
     -------
     Network
         With ``params`` of shape (K, P): the parameters of the K networks.
-
-    Raises
-    ------
-    ValueError
-        If there is no network, or they differ in what must agree.
 
     Examples
     --------

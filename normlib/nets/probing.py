@@ -51,11 +51,6 @@ def check_single(net):
     net : Network
         To look at.
 
-    Raises
-    ------
-    ValueError
-        If it computes several networks at once.
-
     Examples
     --------
     >>> from normlib.nets.network import mlp
@@ -84,8 +79,8 @@ def check_batch(net, x, targets):
     Raises
     ------
     ValueError
-        If the network is a stack of several, x is empty, or x or the targets hold
-        NaN or infinity: the answer would be a number that means nothing.
+        If x or the targets hold NaN or infinity: the answer would be a number that
+        means nothing.
 
     Examples
     --------
@@ -115,8 +110,8 @@ def plain_linears(net):
     Raises
     ------
     ValueError
-        If the network is a stack of several, or a weight is parametrized as a
-        length and a direction (weight norm) and has no gradient of its own.
+        If a weight is parametrized as a length and a direction (weight norm) and has
+        no gradient of its own.
 
     Examples
     --------

@@ -87,11 +87,6 @@ def loss_and_gradient(net, x, targets, *, loss=softmax_cross_entropy):
     -------
     float or ndarray of shape (K,)
         The loss; the gradient is in ``net.grads``, which the next call reuses.
-
-    Raises
-    ------
-    ValueError
-        If ``loss`` does not return one number per network.
     """
     value, doutputs = loss(net.forward(x), targets)
     _check_value(net, value)
@@ -122,13 +117,6 @@ def sgd_step(net, lr, weight_decay=0.0):
         Learning rate, 0 or more; one per network if there are K.
     weight_decay : float, or ndarray of the shape of ``net.params``, default 0
         lambda, 0 or more, that is the gradient of ``lambda / 2 * ||params||**2``.
-
-    Raises
-    ------
-    TypeError
-        If ``lr`` or ``weight_decay`` holds no real numbers.
-    ValueError
-        If one of them is negative, not finite, or of another shape.
 
     References
     ----------
@@ -408,13 +396,9 @@ def evaluate(net, x, labels, *, mode="eval", loss=softmax_cross_entropy):
 
     Raises
     ------
-    ValueError
-        If ``mode`` is unknown, x is not finite, the labels do not fit the
-        outputs (for other targets than classes there is no accuracy: call the
-        loss inside ``net.in_mode(mode)``), or the loss does not return one
-        number per network.
-    TypeError
-        If the labels are not integers.
+    ValueError, TypeError
+        If the labels are no classes of the outputs. For other targets there is no
+        accuracy: call the loss inside ``net.in_mode(mode)``.
     """
     logits, labels = _scores(net, x, labels, mode)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -455,12 +439,5 @@ def accuracy(net, x, labels, *, mode="eval"):
     -------
     float or ndarray of shape (K,)
         Between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        If ``mode`` is unknown, x is not finite, or the labels do not fit.
-    TypeError
-        If the labels are not integers.
     """
     return _share_right(net, *_scores(net, x, labels, mode))

@@ -79,12 +79,9 @@ def iterates(
 
     Raises
     ------
-    ValueError
-        If a number is out of range, x is empty, x or the targets are not finite,
-        or `net` is K networks at once. At the first iterate, if the data do not fit
-        the network: the number of features, a label outside the classes, the loss.
-    TypeError
-        If a number is not one, or labels are not integers.
+    ValueError, TypeError
+        When called, or at the first iterate, if the data do not fit the network: the
+        number of features, a label outside the classes, the loss.
 
     Examples
     --------
@@ -154,11 +151,6 @@ def gather(records):
     NamedTuple
         Of the same type; each field an array with one entry per record along its
         first axis. A field of strings (`reason`) becomes that of the last record.
-
-    Raises
-    ------
-    ValueError
-        If there is no record.
 
     Examples
     --------

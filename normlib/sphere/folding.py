@@ -25,11 +25,6 @@ def fold_layer_norm(weight, bias=None, gamma=None, beta=None):
     bias : ndarray of shape (n_out,)
         ``bias + beta weight``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a type or shape does not fit.
-
     Notes
     -----
     Only gamma and beta go: the division by the standard deviation of each
@@ -74,11 +69,6 @@ def centre_writing_weights(weight, bias=None):
         Each row sums to 0.
     bias : ndarray of shape (n_out,)
         Sums to 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a type or shape does not fit.
 
     Notes
     -----

@@ -57,11 +57,6 @@ def centring_matrix(n):
     ndarray of shape (n, n)
         ``P``, symmetric, with ``P @ P == P``, rank n - 1.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``n`` is not an integer of at least 1.
-
     Notes
     -----
     ``P = I - 1 1^T / n``: the orthogonal projection onto the plane of vectors
@@ -94,12 +89,6 @@ def project_on_plane(x):
     ndarray of shape (..., n)
         ``P x``: each point less the mean of its own entries; exactly 0 where
         they are all equal, however their mean is rounded.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``x`` is not a finite float array with at least one axis, or so large
-        that its sum overflows.
 
     References
     ----------
@@ -138,10 +127,8 @@ def project_on_sphere(x, *, eps=0.0, ddof=0):
 
     Raises
     ------
-    TypeError, ValueError
-        If ``x`` is no finite float array, ``eps`` is negative, ``ddof`` is not
-        0 or 1, or ``ddof`` is 1 for points of one feature; if the squares of x
-        overflow or, without eps, underflow.
+    ValueError
+        If the squares of x overflow or, without eps, underflow.
 
     Notes
     -----
@@ -188,11 +175,6 @@ def projection_steps(x, gamma=None, beta=None, *, eps=1e-5, norm="layer", ddof=0
     ProjectionSteps
         Five arrays of the shape of ``x``; ``steps.beta`` is the norm's output.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type, shape or range.
-
     Notes
     -----
     ``LN(x) = sqrt(n) P x / |P x|`` for eps = 0, gamma = 1, beta = 0.
@@ -235,11 +217,6 @@ def normalized_length(var, n, *, eps=1e-5):
     float or ndarray
         ``sqrt(n var / (var + eps))``, at most sqrt(n); 0 where var is 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``var`` or ``eps`` is negative or ``n`` is below 1.
-
     References
     ----------
     Follows from Ba, Kiros, Hinton 2016, arXiv:1607.06450, equation 3, with eps.
@@ -271,11 +248,6 @@ def cosine_to_ones(x):
     -------
     ndarray of shape (...)
         Between -1 and 1, dimensionless; 0 for the zero vector.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``x`` is not a finite float array with at least one axis.
 
     Notes
     -----

@@ -145,11 +145,6 @@ def convex_hull(points):
         Indices of the corners, counter-clockwise from the leftmost. Points on
         an edge are left out, and of equal points one is kept.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``points`` is not a finite float array of shape (K, 2).
-
     Notes
     -----
     Andrew's monotone chain: walk the points from left to right and drop the

@@ -69,11 +69,6 @@ def random_blocks(depth, width, *, spread=0.5, rng=0):
     -------
     list of Block
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``depth`` or ``width`` is below 1 or ``spread`` is negative.
-
     Examples
     --------
     >>> len(random_blocks(3, 8))
@@ -114,11 +109,6 @@ def run_stream(x, blocks, *, position="pre", norm="layer", eps=1e-5):
     Returns
     -------
     ndarray of shape (..., D)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type, shape or value.
 
     References
     ----------
@@ -162,11 +152,6 @@ def fold_blocks(blocks, position="pre", *, fold=fold_layer_norm):
     list of Block
         With gamma 1 and beta 0 wherever they were taken out.
 
-    Raises
-    ------
-    ValueError
-        If ``position`` is unknown.
-
     Examples
     --------
     >>> blocks = fold_blocks(random_blocks(2, 4))
@@ -191,11 +176,6 @@ def compare(before, after):
     Returns
     -------
     Comparison
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the arrays are not finite floats of one shape, or ``before`` is all 0.
 
     Examples
     --------
