@@ -50,6 +50,7 @@ def test_a_scaling_that_bends_is_found_out(monkeypatch):
     """The sentence measures: it is not written in."""
     monkeypatch.setitem(rescale.SCALINGS, "standardize", np.sqrt)
     figure = Rescaling()
+    figure.set(scaling="standardize")
     assert "values moved by 0." in figure.sentence
 
 
@@ -210,3 +211,17 @@ def test_the_outlier_can_be_dragged():
     assert touch.to_values(200.0, 0.1, None) == {"strength": 200.0}
     figure.set(strength=touch.to_values(300.0, 0.1, None)["strength"])
     assert "lies 300 standard deviations out" in figure.sentence
+
+
+def test_the_figures_open_where_they_do_not_answer():
+    """A question stands above each; its answer comes from a control."""
+    assert Valley().values["std"] < 4  # asked: 10 times as wide
+    assert "standardize" not in Rescaling().sentence
+    assert Outlier().values["n"] == 20  # asked: 1000
+    assert Correlation().values["method"] == "whiten"
+    figure = Divisor()
+    assert "variance" not in figure.sentence
+    assert not any(artist.get_visible() for artist in figure.mistake)
+    figure.set(divisor="variance")
+    assert all(artist.get_visible() for artist in figure.mistake)
+    assert all(a.get_visible() for a in Divisor(lambda x: x).mistake)

@@ -21,19 +21,19 @@ from normlib.live.rescale_or_standardize import (
 
 QUESTIONS = {
     "valley": Question(
-        "Feature 2 is measured in smaller units, so that its numbers are 10 times as "
-        "wide. The model can say the same as before. What happens to the number of "
-        "gradient steps?",
+        "Feature 2 is now measured in smaller units: its numbers get 10 times as wide "
+        "as in the figure. The model can say the same as before. How many gradient "
+        "steps does it need?",
         {
-            "it stays": "The model at the minimum is the same, but not the way to it: "
+            "as many": "The model at the minimum is the same, but not the way to it: "
             "one learning rate now has to serve two very different slopes.",
-            "about 10 times as many": "The slope across grows with the width, and "
+            "about 10 times as many": "The slope across grows with the width, but "
             "the curvature with its square.",
-            "about 100 times as many or more": "The loss curves with the square of "
-            "the width, and the learning rate has to suit the steepest direction. "
-            "Along the other one the steps are then far too short.",
+            "about 100 times as many": "The loss curves with the square of the width, "
+            "and the learning rate has to suit the steepest direction. Along the "
+            "other one the steps are then far too short.",
         },
-        right="about 100 times as many or more",
+        right="about 100 times as many",
     ),
     "bell": Question(
         "You standardize 400 skewed values: many small, few large. What does the "
@@ -49,17 +49,17 @@ QUESTIONS = {
         right="as before, on another scale",
     ),
     "outlier": Question(
-        "One value in a column is a typing error, far off. Which recipe spoils the "
-        "other values?",
+        "One of 20 values is a typing error, far off, and both recipes squeeze the "
+        "other 19 together: that is the figure. In a column of 1000 values with an "
+        "error as far off, which recipe leaves the others more of their spread?",
         {
-            "only min-max": "The error also swells the standard deviation, which all "
-            "values are divided by.",
-            "only standardizing": "The error is the new maximum, so min-max squeezes "
-            "the others together.",
-            "both": "The error sets the maximum, and it swells the standard deviation. "
-            "How much depends on its distance and on how many values there are.",
+            "neither": "The error still sets the maximum alone, but its square is now "
+            "one of 1000 in the variance.",
+            "min-max": "The error is still the maximum, however many values there are.",
+            "standardizing": "All values share the standard deviation, and one of 1000 "
+            "swells it less than one of 20. The maximum is one value as before.",
         },
-        right="both",
+        right="standardizing",
     ),
     "divisor": Question(
         "`x` has standard deviation 0.5. You subtract the mean and divide by the "
@@ -104,18 +104,14 @@ VALLEY = [
         lambda figure: _needed(figure)[1] == 1,
     ),
     Notice(
-        "Three times as wide needs fewer steps, 30 times as wide far more: the steps "
-        "grow with the square.",
+        "10 times as wide as at first: the steps grow with the square of the width.",
         {"std": 10**1.5},
-        lambda figure: (
-            8 < _needed(figure)[0] / _needed(figure, std=10.0)[0] < 12
-            and 8 < _needed(figure, std=10.0)[0] / _needed(figure, std=10**0.5)[0] < 12
-        ),
+        lambda figure: 90 < _needed(figure)[0] / _needed(figure, std=10**0.5)[0] < 110,
     ),
     Notice(
         "With a correlation of 0.9 standardizing still helps, and still leaves a "
         "narrow valley: it does not see that the features move together.",
-        {"features": "standardized", "correlation": 0.9},
+        {"features": "standardized", "std": 10.0, "correlation": 0.9},
         lambda figure: _needed(figure)[0] > 10 * _needed(figure)[1] > 100,
     ),
 ]
@@ -132,13 +128,13 @@ RESCALING = [
     Notice(
         "Two heaps stay two heaps. The grey outline and the blue bars fill the frame "
         "in the same way; only the numbers under it differ.",
-        {"data": "bimodal"},
+        {"data": "bimodal", "scaling": "standardize"},
         _same_place,
     ),
     Notice(
-        "Grey values of one pixel of real digits: paper and ink are the two peaks at "
-        "the ends, and no recipe melts them.",
-        {"data": "digits"},
+        "Grey values of one pixel of real digits, standardized: paper and ink are the "
+        "two peaks at the ends, and no recipe melts them.",
+        {"data": "digits", "scaling": "standardize"},
         _same_place,
     ),
     Notice(
@@ -206,8 +202,8 @@ DIVISOR = [
 
 CORRELATION = [
     Notice(
-        "Standardized: both features have standard deviation 1, and the ellipse stays "
-        "an ellipse.",
+        "Standardized: both features have standard deviation 1, the ellipse stays an "
+        "ellipse, and the correlation is what it was.",
         {"method": "standardize"},
         lambda figure: "the correlation was 0.80 and is 0.80" in figure.sentence,
     ),

@@ -73,7 +73,7 @@ class Valley(LiveFigure):
             "features": controls.choice(
                 "features", ["as they are", "standardized"], "as they are"
             ),
-            "std": controls.log_slider("std of feature 2", 0, 1.5, 10.0),
+            "std": controls.log_slider("std of feature 2", 0, 1.5, 10**0.5),
             "correlation": controls.slider("correlation", 0.0, 0.9, 0.0, 0.1),
         }
 
@@ -153,7 +153,7 @@ class Rescaling(LiveFigure):
         """Return the controls: data, scaling, strength of the outlier."""
         return {
             "data": controls.choice("data", list(DATA), "skewed"),
-            "scaling": controls.choice("scaling", list(SCALINGS), "standardize"),
+            "scaling": controls.choice("scaling", list(SCALINGS), "min-max [0, 1]"),
             "strength": controls.whole("outlier's distance", 0, 15, 12),
         }
 
@@ -387,7 +387,7 @@ class Divisor(LiveFigure):
         names = ["std", "variance"] + ["yours"] * (self.function is not None)
         return {
             "divisor": controls.choice(
-                "divide by", names, "yours" if self.function else "variance"
+                "divide by", names, "yours" if self.function else "std"
             ),
             "mean": controls.slider("mean of x", -2.0, 2.0, 1.0, 0.25),
             "std": controls.slider("std of x", 0.25, 4.0, 0.5, 0.25),
@@ -422,14 +422,18 @@ class Divisor(LiveFigure):
             ("variance", "--", (0.62, 2.2), "divided by variance"),
         ):
             result = [self._rule(rule, s * self.z).std() for s in self.spreads]
-            right.plot(self.spreads, result, dash, color=style.INK, lw=1.2)
-            right.text(*at, words, va="center" if rule == "variance" else "top")
+            (line,) = right.plot(self.spreads, result, dash, color=style.INK, lw=1.2)
+            text = right.text(*at, words, va="center" if dash == "--" else "top")
+            if rule == "variance":
+                self.mistake = [line, text]
         (self.own,) = right.plot([], [], "s", ms=5, color=style.AFTER, mfc="none")
         (self.dot,) = right.plot([], [], "o", ms=11, color=style.AFTER, clip_on=False)
-        return [*self.histograms, self.title, self.own, self.dot]
+        return [*self.histograms, self.title, *self.mistake, self.own, self.dot]
 
     def move(self, divisor, mean, std):
         """Give x its mean and spread, apply the rule, draw and measure the result."""
+        for artist in self.mistake:  # a prediction comes before it
+            artist.set_visible(divisor != "std")
         x = mean + std * self.z
         self.histograms[0].set_verts(self._boxes(x, 1.5))
         y = self._rule(divisor, x)
@@ -495,9 +499,9 @@ class Correlation(LiveFigure):
     def make_controls(self):
         """Return the controls: method, correlation and spread of the first feature."""
         return {
-            "method": controls.choice("method", list(self.methods), "standardize"),
+            "method": controls.choice("method", list(self.methods), "whiten"),
             "correlation": controls.slider("correlation", -0.9, 0.9, 0.8, 0.1),
-            "spread": controls.slider("std of feature 0", 0.5, 3.0, 2.5, 0.25),
+            "spread": controls.slider("std of feature 1", 0.5, 3.0, 2.5, 0.25),
         }
 
     def draw(self, fig):
@@ -512,9 +516,9 @@ class Correlation(LiveFigure):
             ax.locator_params(nbins=5)
             ax.axhline(0, color=style.FAINT, zorder=0)
             ax.axvline(0, color=style.FAINT, zorder=0)
-            ax.set_xlabel(f"feature 0 {name}")
+            ax.set_xlabel(f"feature 1 {name}")
             if name == "before":
-                ax.set_ylabel("feature 1")
+                ax.set_ylabel("feature 2")
             self.artists += ax.plot([], [], ".", ms=5, color=color, alpha=0.6)
             self.artists += ax.plot([], [], color=style.INK, lw=1.5)
             self.titles.append(style.moving_title(ax))
