@@ -9,6 +9,7 @@ from normlib.batch.sequences import step_means
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
 from normlib.live.touch import Touch
+from normlib.live.vanishing_exploding import two_digits
 
 SIZES = (2, 4, 8, 16, 32, 64)
 
@@ -135,9 +136,8 @@ class Lengths(LiveFigure):
         right.set(xlim=(0, t), ylim=(-1.2, 3.2))
         right.set_xticks(np.arange(0, t, 3) + 0.5, [str(k + 1) for k in range(0, t, 3)])
         right.set_xlabel("time step")
-        right.set_title("mean of the step over the batch")
-        right.axhline(1, color="#8a8a8a", lw=1, zorder=0)
-        right.text(0.1, 1.05, "true mean", va="bottom", color="#595959")
+        right.set_title("mean of each step (grey: true)")
+        right.axhline(1, color="#8a8a8a", lw=2, zorder=0)
         self.band = PolyCollection([], facecolors=style.BATCH, alpha=0.18)
         right.add_collection(self.band)
         (self.means,) = right.plot([], [], "o-", color=style.BATCH, ms=7)
@@ -167,7 +167,9 @@ class Lengths(LiveFigure):
                 "length": int(np.clip(np.ceil(x), 1, self.longest)),
             }
 
-        return [Touch(self.left, to_values, "Drag a sequence to make it longer.")]
+        return [
+            Touch(self.left, to_values, "Drag a sequence to make it longer or shorter.")
+        ]
 
     def move(self, sequence, length, padding):
         """Take the mean of each step over the sequences that reach it."""
@@ -280,8 +282,8 @@ class Recurrence(LiveFigure):
         head = "No norm" if norm == "none" else "Layer norm"
         return (
             f"{head}, gain {gain:.1f}: from step 1 to step {self.steps} the state goes "
-            f"from {size[0]:.2g} to {size[-1]:.2g}. The gradient that reaches step 1 "
-            f"is {gradient[0]:.1g} times the one at the end."
+            f"from {two_digits(size[0])} to {two_digits(size[-1])}. The gradient that "
+            f"reaches step 1 is {two_digits(gradient[0])} times the one at the end."
         )
 
 
