@@ -26,6 +26,7 @@ from normlib.nets.norm_layers import BatchNorm, LayerNorm
 from normlib.nets.training import loss_and_gradient, sgd_step
 from normlib.nets.transformer import rotate
 from normlib.nets.watching import gather
+from normlib.running import weight_of_new
 
 IMAGES = (8, 6, 4, 4)
 
@@ -88,14 +89,14 @@ def _one_pixel_maps_stay():
 def _only_the_radius_changes():
     x = data(9, 8)
     centred = x - x.mean(axis=1, keepdims=True)
-    y = [centred / x.std(axis=1, ddof=d, keepdims=True) for d in (0, 1)]
+    y = layer_norm(x, eps=0)[0], centred / x.std(axis=1, ddof=1, keepdims=True)
     unit = [one / lengths(one)[:, None] for one in y]
     return np.allclose(*unit) and not np.allclose(*map(lengths, y))
 
 
 def _eps_anywhere():
     x = 1e-3 * data(20, 1)
-    inside = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+    inside = batch_norm(x, eps=1e-5)[0]
     outside = (x - x.mean()) / (x.std() + 1e-5)
     return np.allclose(inside, outside, rtol=0.1)
 
@@ -135,12 +136,11 @@ def _whitens():
 
 
 def _momentum_means_one_thing():
-    values = data(50)
-    newest = oldest = 0.0
-    for value in values:
-        newest = 0.9 * newest + 0.1 * value  # momentum weights the new value
-        oldest = 0.1 * oldest + 0.9 * value  # momentum weights the old value
-    return np.isclose(newest, oldest)
+    weights = [weight_of_new(0.1, library) for library in ("pytorch", "keras")]
+    running = np.zeros(2)
+    for value in data(50):
+        running += weights * (value - running)
+    return np.isclose(*running)
 
 
 def _averaged_deviations_are_too_small():
@@ -297,12 +297,11 @@ def _flattest_trains_best():
 
 
 def _one_length_is_needed():
-    """Take the mean of each step over the sequences that reach it."""
-    rng = np.random.default_rng(0)
-    reach = rng.integers(3, 9, size=20)
-    x = rng.normal(size=(20, 8, 4))
-    means = [x[reach > t, t].mean(axis=0) for t in range(sorted(reach)[-2])]
-    return not np.isfinite(means).all()
+    """Normalize each step over the sequences that reach it, at least two."""
+    x = data(20, 8, 4)
+    reach = np.append([8, 8], np.random.default_rng(0).integers(3, 9, size=18))
+    spreads = [batch_norm(x[reach > t, t])[0].std(axis=0) for t in range(8)]
+    return not np.allclose(spreads, 1, atol=0.01)
 
 
 def _one_layer_norm_in_an_lstm():
@@ -341,7 +340,8 @@ def _heads_or_all():
 
 def _rsqrt_of_the_mean_gives_length_root_n():
     x = data(9, 16)
-    return np.allclose(lengths(x / np.sqrt((x**2).mean(axis=-1, keepdims=True))), 4)
+    y = x / np.sqrt((x**2).mean(axis=-1, keepdims=True))
+    return np.allclose(y, rms_norm(x, eps=0)[0]) and np.allclose(lengths(y), 4)
 
 
 def _peri_normalizes_the_sum():
@@ -422,7 +422,8 @@ CARDS = {
         "06",
     ),
     "M7": Card(
-        "It makes no difference whether eps stands inside the root or outside.",
+        "It makes no difference whether eps stands inside the root or outside, however "
+        "small the data's spread.",
         _eps_anywhere,
         "For a standard deviation of 1 none that one sees; near the root of eps a "
         "large one.",
@@ -595,7 +596,7 @@ CARDS = {
         "norm away.",
         _noise_ruins_it,
         "On this network the noisy one still learns faster than the one without norm. "
-        "Stable inputs cannot be the reason.",
+        "So stable inputs are not needed.",
         WHY,
         "08",
     ),

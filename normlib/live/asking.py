@@ -124,6 +124,7 @@ class Deck:
         self.back = button("Back")
         self.back.on_click(lambda _: self.turn(-1))
         row = widgets.HBox([self.back, self.next, self.count])
+        row.layout.align_items = "center"
         self._made = {}
         self._shown = widgets.VBox([])
         self.widget = widgets.VBox([self._shown, row])
