@@ -57,6 +57,24 @@ def test_the_averages_are_those_of_many_draws(unit, size):
     assert found == pytest.approx(right, abs=0.005)
 
 
+def test_no_figure_opens_on_the_answer_of_the_question_above_it():
+    averages, one, lag = topic.Averages(), modes.OneDigit(), topic.Lag()
+    assert not averages.curves[2].get_visible()
+    assert "deviations" not in averages.sentence
+    assert max(one.curve.get_xdata()) == 8  # asked: from 8 to 128
+    assert not len(one.rule.get_xdata()) and not one.note.get_text()
+    assert abs(lag.points[-1].variance[1] - 1) < 0.03  # at 0.01 they are too small
+    assert modes.Groups().values["images"] == 400  # asked: where the noise helps most
+
+
+def test_deviations_are_drawn_when_asked_for():
+    figure = topic.Averages()
+    figure.set(deviations=True, size=4)
+    assert figure.curves[2].get_visible()
+    found = topic.spread_by_size(3)[1][2, 1]
+    assert f"averaged deviations give {found:.3f}" in figure.sentence
+
+
 def test_the_doctor_draws_what_the_test_found():
     figure = modes.Doctor()
     for patient in CAUSES:

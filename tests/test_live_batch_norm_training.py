@@ -159,6 +159,7 @@ def test_eps_inside_and_outside_the_root():
 
 def test_the_figure_draws_the_three_ways():
     figure = Rounding()
+    figure.set(offset=len(OFFSETS) - 1)
     true = first_layer().x[:, 11].var()
     one, two, three = (curve.get_ydata() for curve in figure.curves)
     for offset, value in enumerate(OFFSETS):
@@ -194,6 +195,19 @@ def test_the_units_differ_in_one_pass():
         figure.set(unit=unit)
         small = figure.curves[0].get_ydata()[: OFFSETS.index(50.0) + 1]
         np.testing.assert_allclose(small, 1, atol=0.01)
+
+
+def test_no_figure_opens_on_the_answer_of_the_question_above_it():
+    """What the question asks for is drawn only once the reader moves a control."""
+    assert [text.get_text() for text in Steps().stds[3:]] == ["", ""]
+    assert Bias().values["norm"] == "none"
+    assert SmallBatches().values["size"] > 2
+    undo, rounding, epsilon = Undo(), Rounding(), Epsilon()
+    assert len(undo.plain.get_xdata()) == len(undo.norm.get_xdata()) == 1
+    assert all(len(curve.get_xdata()) == 1 for curve in rounding.curves)
+    curve = np.column_stack(epsilon.inside.get_data())
+    assert np.interp(1e-3, *curve.T) > 0.9  # the question's eps gives 0.3
+    assert Order().values["bias"] == 0
 
 
 def test_an_offset_can_be_picked():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from normlib.live import transformers as topic
 from normlib.nets.transformer import PLACEMENTS
@@ -47,10 +48,46 @@ def test_a_clicked_token_is_the_one_that_is_changed():
     assert "8 of 40 outputs move, 0 of them before it" in figure.sentence
 
 
+def test_no_figure_opens_on_the_answer_of_the_question_above_it():
+    hearing, start, score = topic.Hearing(), topic.Start(), topic.QueryKey()
+    assert hearing.values["norm"] == "layer, per token"  # asked: batch norm
+    assert start.values["placement"] == "post"  # asked: a norm before each branch
+    assert not any(len(line.get_xdata()) for line in start.grey[0])
+    assert topic.Rates().values["start"] == "as usual"  # asked: branches at 0
+    assert score.values["times"] == 1  # asked: 4 times
+
+
+def test_the_first_figure_does_not_write_down_where_the_norm_stands():
+    """The reader is asked for x + F(N(x)) and its like two figures later."""
+    for norm in topic.Reverse.kinds:
+        figure = topic.Reverse()
+        figure.set(norm=norm, step=0)
+        words = [text.get_text() for text in figure.figure.findobj(Text)]
+        assert not any("F(" in word for word in [*words, figure.sentence])
+
+
+def test_a_line_looks_like_a_line():
+    figure = topic.Start()
+    assert figure.panels[0].get_yscale() == "linear"
+    figure.set(placement="pre")
+    stream = figure.lines[0].get_ydata()
+    assert stream.max() < figure.panels[0].get_ylim()[1]
+
+
+def test_functions_of_one_number_stand_in_for_the_norm():
+    figure = topic.Pointwise()
+    for norm in ("DyT", "Derf"):
+        figure.set(norm=norm, step=100)
+        assert figure.sentence.startswith(f"{norm}, step 100")
+        net = figure.runs[norm][0]
+        kinds = {type(layer).__name__ for layer in net.walk()}
+        assert norm in kinds and "LayerNorm" not in kinds
+
+
 def test_the_stream_of_each_placement():
     figure = topic.Start()
     for placement in PLACEMENTS:
-        figure.set(placement=placement, blocks=4)
+        figure.set(placement=placement, blocks=4, others=True)
         stream, gradient = (line.get_ydata() for line in figure.lines)
         assert len(stream) == 5 and len(gradient) == 4
         assert 1.5 < stream[0] < 2.5  # N(0, 1) for the token and for the place
@@ -102,7 +139,8 @@ def test_only_all_four_kinds_of_maps_make_it_the_same_function():
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (lambda w, b: (..., ...), "has to return weight and bias"),
+        (lambda w, b: (..., ...), "still returns the ... of the stub"),
+        (lambda w, b: ..., "still returns the ... of the stub"),
         (lambda w, b: w, "has to return weight and bias"),
         (lambda w, b: (w / 0 * np.nan, b), "has to return weight and bias"),
         (lambda w, b: 1 / 0, "ZeroDivisionError"),

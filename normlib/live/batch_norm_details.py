@@ -36,7 +36,7 @@ class Epsilon(LiveFigure):
         """Return the controls: factor on the weights, eps and unit."""
         return {
             "factor": controls.log_slider("weights times", -6, 0, 0.01, 0.25),
-            "eps": controls.log_slider("eps", -8, -1, 1e-5, 0.25),
+            "eps": controls.log_slider("eps", -8, -1, 1e-8, 0.25),
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
         }
 
@@ -114,13 +114,16 @@ def computed_variances(unit, dtype):
 
 
 class Rounding(LiveFigure):
-    """The variance in one, two and three passes while the mean of the unit grows."""
+    """The variance in one, two and three passes while the mean of the unit grows.
+
+    The curves go as far as the offset has come.
+    """
 
     def make_controls(self):
         """Return the controls: offset, float type and unit."""
         options = [(f"{v:g}", k) for k, v in enumerate(OFFSETS)]
         return {
-            "offset": controls.steps("add to the bias", options, OFFSETS.index(1e3)),
+            "offset": controls.steps("add to the bias", options, 0),
             "dtype": controls.choice("floats", ["float32", "float64"], "float32"),
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
         }
@@ -168,7 +171,8 @@ class Rounding(LiveFigure):
         found = computed_variances(unit, dtype)
         true = float(first_layer().x[:, unit].var())
         for curve, row in zip(self.curves, found, strict=True):
-            curve.set_data(self.place, np.clip(row / true, -2, 4))
+            so_far = np.clip(row / true, -2, 4)[: offset + 1]
+            curve.set_data(self.place[: offset + 1], so_far)
         self.now.set_data([self.place[offset]] * 2, [-2, 4.3])
         one, two, three = found[:, offset]
         for words, value in zip(self.words, (one, two, three), strict=True):
@@ -401,7 +405,10 @@ def two_paths(lr, factor, steps=30, size=128):
 
 
 class Undo(LiveFigure):
-    """One function in two parametrizations, and the same steps of gradient descent."""
+    """One function in two parametrizations, and the same steps of gradient descent.
+
+    The losses are drawn up to the step that is shown.
+    """
 
     height = 4.4
     names = ("without norm", "batch norm, undone")
@@ -422,17 +429,18 @@ class Undo(LiveFigure):
         ax.set_title("10 scores of 128 digits")
         ax.plot([-8, 8], [-8, 8], color=style.BEFORE, lw=1, ls="--")
         (self.dots,) = ax.plot([], [], "o", ms=3, mew=0, alpha=0.5, color=style.AFTER)
-        self.right = ax = fig.add_axes((0.57, 0.14, 0.28, 0.74))
+        self.right = ax = fig.add_axes((0.57, 0.14, 0.40, 0.74))
         ax.set(xlim=(0, 30), ylim=(0, 3), xlabel="steps")
         ax.set_title("loss on the batch")
         (self.plain,) = ax.plot([], [], color=style.NONE, ls="--")
         (self.norm,) = ax.plot([], [], color=style.BATCH)
         (self.ends,) = ax.plot([], [], "o", ms=6, color=style.INK)
-        self.labels = [
-            ax.text(31, 0, words, color=color, va="center")
-            for words, color in (("without", "#555555"), ("batch norm", "#a84600"))
-        ]
-        return [self.dots, self.plain, self.norm, self.ends, *self.labels]
+        for y, words, color in (
+            (2.82, "dashed: without", "#555555"),
+            (2.58, "line: batch norm", "#a84600"),
+        ):
+            ax.text(29.5, y, words, color=color, ha="right", va="center")
+        return [self.dots, self.plain, self.norm, self.ends]
 
     def touches(self):
         """Let the number of steps be picked on its axis."""
@@ -450,13 +458,9 @@ class Undo(LiveFigure):
         losses, scores = two_paths(lr, factor)
         first, second = scores[:, steps].reshape(2, -1)
         self.dots.set_data(first, second)
-        self.plain.set_data(range(31), losses[0])
-        self.norm.set_data(range(31), losses[1])
+        self.plain.set_data(range(steps + 1), losses[0, : steps + 1])
+        self.norm.set_data(range(steps + 1), losses[1, : steps + 1])
         self.ends.set_data([steps, steps], losses[:, steps])
-        gap = max(0.0, 0.2 - abs(losses[0, -1] - losses[1, -1])) / 2
-        above = losses[0, -1] > losses[1, -1]
-        self.labels[0].set_y(losses[0, -1] + (gap if above else -gap))
-        self.labels[1].set_y(losses[1, -1] - (gap if above else -gap))
         apart = np.abs(first - second).max()
         words = "0 (up to rounding)" if apart < 1e-9 else f"{apart:.2f}"
         done = "1 step" if steps == 1 else f"{steps} steps"

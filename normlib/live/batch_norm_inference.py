@@ -138,7 +138,10 @@ def _rows():
 
 
 class Averages(LiveFigure):
-    """Average variances or deviations of batches: only one of three ways is right."""
+    """Average variances or deviations of batches: only one of three ways is right.
+
+    The deviations are drawn when asked for.
+    """
 
     names = (
         "variances with 1/(N-1)",
@@ -153,6 +156,7 @@ class Averages(LiveFigure):
         return {
             "size": controls.steps("batch size N", sizes, 4),
             "unit": controls.whole("unit", 0, 63, 3),
+            "deviations": controls.switch("average deviations, too"),
         }
 
     def draw(self, fig):
@@ -172,16 +176,17 @@ class Averages(LiveFigure):
         ]
         (self.mark,) = ax.plot([4, 4], [0.4, 1.12], color=style.BEFORE, linewidth=1)
         fig.text(0.62, 0.80, "average of ...", weight="bold")
-        self.numbers = []
+        self.numbers, self.key = [], []
         for k, (name, (color, look)) in enumerate(
             zip(self.names, self.looks, strict=True)
         ):
             y = 0.66 - 0.2 * k
             mark = dict(o="●", s="■").get(look[0], "▲")
-            fig.text(0.61, y, mark, color=color)
-            fig.text(0.65, y, name)
+            self.key.append(
+                (fig.text(0.61, y, mark, color=color), fig.text(0.65, y, name))
+            )
             self.numbers.append(fig.text(0.65, y - 0.07, "", weight="bold"))
-        return [*self.curves, self.mark, *self.numbers]
+        return [*self.curves, self.mark, *self.numbers, *self.key[2]]
 
     def touches(self):
         """Let the batch size be picked on its axis."""
@@ -194,19 +199,21 @@ class Averages(LiveFigure):
             )
         ]
 
-    def move(self, size, unit):
-        """Show the three averages of one unit."""
+    def move(self, size, unit, deviations):
+        """Show the averages of one unit."""
         sizes, rows = spread_by_size(unit)
         for curve, row in zip(self.curves, rows, strict=True):
             curve.set_ydata(row)
         self.mark.set_xdata([size, size])
-        right, biased, deviations = rows[:, sizes == size][:, 0]
-        for text, value in zip(self.numbers, (right, biased, deviations), strict=True):
+        for artist in (self.curves[2], self.numbers[2], *self.key[2]):
+            artist.set_visible(deviations)
+        right, biased, roots = rows[:, sizes == size][:, 0]
+        for text, value in zip(self.numbers, (right, biased, roots), strict=True):
             text.set_text(f"{value:.3f}")
+        tail = f"; averaged deviations give {roots:.3f}" if deviations else ""
         return (
             f"Unit {unit}, batches of {size}: variances with 1/(N-1) give {right:.3f} "
-            f"of the true standard deviation, with 1/N {biased:.3f}; averaged "
-            f"deviations give {deviations:.3f}."
+            f"of the true standard deviation, with 1/N {biased:.3f}{tail}."
         )
 
 
@@ -221,7 +228,7 @@ class Lag(LiveFigure):
         """Return the controls: momentum and seed."""
         return {
             "momentum": controls.steps(
-                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.1
+                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.3
             ),
             "seed": controls.whole("seed", 0, 9, 0),
         }

@@ -117,9 +117,14 @@ class Doctor(LiveFigure):
 
 
 class OneDigit(LiveFigure):
-    """One digit in many batches: under batch norm it never looks the same twice."""
+    """One digit in many batches: under batch norm it never looks the same twice.
+
+    The spread is drawn up to the batch size that is shown, and the rule where it
+    holds, from batches of 16 on.
+    """
 
     sizes = (2, 4, 8, 16, 32, 64, 128)
+    rule_from = 3  # the place of 16 among them
 
     def make_controls(self):
         """Return the controls: batch size, digit and unit."""
@@ -144,9 +149,8 @@ class OneDigit(LiveFigure):
         right.minorticks_off()
         right.set_xlabel("batch size N")
         right.set_title("its std, mean of 64 units")
-        sizes = np.array(self.sizes)
-        (self.rule,) = right.plot(sizes, 1.0 + 0 * sizes, "--", color=style.INK, lw=1)
-        (self.curve,) = right.plot(sizes, 1.0 + 0 * sizes, "o-", color=style.BATCH)
+        (self.rule,) = right.plot([], [], "--", color=style.INK, lw=1.5, zorder=3)
+        (self.curve,) = right.plot([], [], "o-", color=style.BATCH)
         (self.here,) = right.plot([], [], "o", mfc="none", color=style.INK, ms=11)
         self.note = right.text(140, 1.6, "", ha="right", va="top")
         moving = [self.line, self.dots, self.alone]
@@ -171,11 +175,13 @@ class OneDigit(LiveFigure):
         self.dots.set_data(np.arange(1, len(results) + 1), results)
         self.line.set_ydata([found.z[unit]] * 2)
         self.alone.set_text(f"line: at evaluation, always {found.z[unit]:z.2f}")
-        self.curve.set_ydata(found.noise)
-        self.rule.set_ydata(found.predicted)
+        seen, ruled = slice(at + 1), slice(self.rule_from, at + 1)
+        self.curve.set_data(self.sizes[seen], found.noise[seen])
+        self.rule.set_data(self.sizes[ruled], found.predicted[ruled])
         self.here.set_data([size], [found.noise[at]])
         rule = found.predicted[0] * np.sqrt(2)
-        self.note.set_text(f"dashed: {rule:.2f} / sqrt(N)")
+        words = f"dashed: {rule:.2f} / sqrt(N)"
+        self.note.set_text(words if at > self.rule_from else "")
         return (
             f"Batches of {size}: x_hat of digit {example} at unit {unit} runs from "
             f"{results.min():z.2f} to {results.max():z.2f}. Over all units the "
@@ -204,7 +210,7 @@ class Groups(LiveFigure):
         """Return the controls: images that share a mean, and training images."""
         return {
             "group": controls.steps("images that share a mean", [4, 8, 16, 32], 8),
-            "images": controls.steps("training images", [100, 200, 400], 200),
+            "images": controls.steps("training images", [100, 200, 400], 400),
         }
 
     def draw(self, fig):

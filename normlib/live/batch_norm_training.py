@@ -42,7 +42,7 @@ class Steps(LiveFigure):
         return {
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
             "step": controls.steps(
-                "up to step", [(s, k) for k, s in enumerate(STEPS)], 4
+                "up to step", [(s, k) for k, s in enumerate(STEPS)], 2
             ),
             "gamma": controls.slider("gamma[d]", -2.0, 2.0, 1.5, 0.1, ".1f"),
             "beta": controls.slider("beta[d]", -2.0, 2.0, 1.0, 0.1, ".1f"),
@@ -292,7 +292,7 @@ class Bias(LiveFigure):
     def make_controls(self):
         """Return the controls: norm, where the bias is added, and how much."""
         return {
-            "norm": controls.choice("norm", ["none", "batch", "layer"], "batch"),
+            "norm": controls.choice("norm", ["none", "batch", "layer"], "none"),
             "where": controls.choice("bias of", ["unit 11", "all units"], "unit 11"),
             "amount": controls.slider("add to the bias", -3.0, 3.0, 2.0, 0.25),
         }

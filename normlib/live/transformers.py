@@ -43,16 +43,20 @@ FORMULAS = {
 class Reverse(LiveFigure):
     """A transformer learns to write words backwards: who reads whom, step by step."""
 
-    height = 4.3
+    height = 4.2
     steps, every, lr, blocks = 100, 5, 0.01, 4
-    kinds = {"layer": "layer", "RMS": "rms", "DyT": DyT, "Derf": Derf}
-    runs = {}  # by setting: (network, parameters at some steps, share of letters)
+    kinds = {
+        "layer": {"norm": "layer"},
+        "RMS": {"norm": "rms"},
+        "none": {"placement": "none"},
+    }
+    names = {"layer": "layer norm", "RMS": "RMS norm", "none": "no norm"}
+    runs = {}  # by kind: (network, parameters at some steps, share of letters)
 
     def make_controls(self):
-        """Return the controls: placement, step of training, word, block."""
+        """Return the controls: norm, step of training, word, block."""
         return {
-            "placement": controls.choice("place", list(PLACEMENTS), "pre"),
-            "norm": controls.choice("norm N", list(self.kinds), "layer"),
+            "norm": controls.choice("norm N", list(self.kinds), next(iter(self.kinds))),
             "step": controls.whole("step", 0, self.steps, 100, self.every),
             "word": controls.whole("word", 0, 9, 4),
             "block": controls.whole("attention of block", 1, self.blocks, 1),
@@ -60,7 +64,7 @@ class Reverse(LiveFigure):
 
     def draw(self, fig):
         """Draw the empty map of attention and the curve of right letters."""
-        self.map = fig.add_axes((0.10, 0.20, 0.44, 0.56))
+        self.map = fig.add_axes((0.10, 0.20, 0.44, 0.62))
         self.cells = style.cells(self.map, (SIZE, TOKENS), "Blues", 0, 1)
         self.map.set(xticks=[], yticks=[])
         self.map.set_xlabel("is read: the tokens so far", labelpad=24)
@@ -77,13 +81,13 @@ class Reverse(LiveFigure):
         self.below_title = self.map.text(
             0, 1.03, "", transform=self.map.transAxes, va="bottom"
         )
-        right = fig.add_axes((0.66, 0.20, 0.32, 0.56))
+        right = fig.add_axes((0.66, 0.20, 0.32, 0.62))
         right.set(xlim=(0, self.steps), ylim=(0, 1.03), xlabel="step of training")
         right.set_title("share of right letters")
         right.axhline(1 / len(LETTERS), color="#777777", lw=1, ls=":")
         right.text(99, 0.14, "guessing", ha="right", color="#666666")
         (self.curve,) = right.plot([], [], color=style.AFTER, lw=2)
-        (self.now,) = right.plot([], [], "o", color=style.INK, ms=8)
+        (self.now,) = right.plot([], [], "o", color=style.INK, ms=8, clip_on=False)
         return [
             self.cells,
             *self.columns,
@@ -104,13 +108,10 @@ class Reverse(LiveFigure):
             )
         ]
 
-    def move(self, placement, norm, step, word, block):
-        """Train once per placement and norm; then load the step and let it write."""
-        if placement == "none":
-            norm = "layer"  # there is none, whichever is chosen
-        if (placement, norm) not in self.runs:
-            build = {"placement": placement, "norm": self.kinds[norm]}
-            net = reverser(1, blocks=self.blocks, **build)
+    def move(self, norm, step, word, block):
+        """Train once per norm; then load the step and let it write."""
+        if norm not in self.runs:
+            net = reverser(1, blocks=self.blocks, **self.kinds[norm])
             kept, share = [net.params.copy()], []
             for k, right in enumerate(train(net, self.lr, self.steps, 1), 1):
                 share.append(right)
@@ -118,14 +119,14 @@ class Reverse(LiveFigure):
                     kept.append(net.params.copy())
                     self.curve.set_data(np.arange(k) + 0.5, _smooth(share))
                     yield k / self.steps
-            self.runs[placement, norm] = net, kept, share
-        net, kept, share = self.runs[placement, norm]
+            self.runs[norm] = net, kept, share
+        net, kept, share = self.runs[norm]
         net.params = kept[step // self.every]
         read = reversed_words(10, 5)[0][word, :SIZE]
         written = write(net, read)
         self._show(net, block, read, written)
-        kind = "no norm" if placement == "none" else f"{placement}, {norm}"
-        self.title.set_text(f"{kind}: {FORMULAS[placement]}")
+        kind = self.names.get(norm, norm)
+        self.title.set_text(f"{kind}, step {step}")
         curve = _smooth(share)
         self.curve.set_data(np.arange(self.steps) + 0.5, curve)
         self.now.set_data([step], [curve[min(step, self.steps - 1)]])
@@ -169,10 +170,16 @@ def _smooth(share, width=5):
     return (total[ends] - total[starts]) / (ends - starts)
 
 
+class Pointwise(Reverse):
+    """The same with a function of single numbers in the place of the norm."""
+
+    kinds = {"DyT": {"norm": DyT}, "Derf": {"norm": Derf}, **Reverse.kinds}
+
+
 class Hearing(LiveFigure):
     """Change one token: the outputs that move, under three readings of a norm."""
 
-    height = 3.9
+    height = 3.7
     words = 4
 
     def __init__(self):
@@ -189,7 +196,7 @@ class Hearing(LiveFigure):
 
     def draw(self, fig):
         """Draw the table of tokens."""
-        self.ax = fig.add_axes((0.05, 0.14, 0.72, 0.66))
+        self.ax = fig.add_axes((0.05, 0.15, 0.72, 0.72))
         self.cells = style.cells(self.ax, (self.words, TOKENS), "Blues", 0, 1.6)
         self.ax.set(xticks=[], yticks=range(self.words))
         self.ax.set_xlabel("token: a network that writes may only look to the left")
@@ -253,7 +260,10 @@ def _start(placement, blocks):
 
 
 class Start(LiveFigure):
-    """Stream and gradient by depth before training, for each place of the norm."""
+    """Stream and gradient by depth before training, for each place of the norm.
+
+    The other places are drawn when asked for.
+    """
 
     height = 4.0
     depths = (2, 4, 8, 16)
@@ -261,19 +271,20 @@ class Start(LiveFigure):
     def make_controls(self):
         """Return the controls: placement and depth."""
         return {
-            "placement": controls.choice("place", list(PLACEMENTS), "pre"),
+            "placement": controls.choice("place", list(PLACEMENTS), "post"),
             "blocks": controls.steps("blocks", list(self.depths), 16),
+            "others": controls.switch("the other places"),
         }
 
     def draw(self, fig):
         """Draw two panels over depth."""
         self.panels, self.lines, self.grey = [], [], []
-        for left, title, limits in (
-            (0.08, "mean square of the stream", (0.5, 2000)),
-            (0.57, "gradient of each block", (0.05, 200)),
+        for left, title, limits, scale in (
+            (0.08, "mean square of the stream", (0, 40), "linear"),
+            (0.57, "gradient of each block", (0.05, 200), "log"),
         ):
             ax = fig.add_axes((left, 0.15, 0.41, 0.64))
-            ax.set(xlim=(0, 16.4), ylim=limits, yscale="log", xlabel="block")
+            ax.set(xlim=(0, 16.4), ylim=limits, yscale=scale, xlabel="block")
             ax.set_xticks(range(0, 17, 4))
             ax.set_title(title)
             self.grey.append(
@@ -283,8 +294,8 @@ class Start(LiveFigure):
             self.lines.append(line)
             self.panels.append(ax)
         self.name = fig.text(0.08, 0.93, "", color=style.AFTER, weight="bold", size=13)
-        fig.text(0.57, 0.93, "grey: the other places", color="#666666")
-        return [*self.grey[0], *self.grey[1], *self.lines, self.name]
+        self.key = fig.text(0.57, 0.93, "", color="#666666")
+        return [*self.grey[0], *self.grey[1], *self.lines, self.name, self.key]
 
     def touches(self):
         """Say what can be dragged: the depth."""
@@ -299,11 +310,12 @@ class Start(LiveFigure):
             for ax in self.panels
         ]
 
-    def move(self, placement, blocks):
+    def move(self, placement, blocks, others):
         """Run forward and backward once."""
+        self.key.set_text("grey: the other places" if others else "")
         for k, other in enumerate(PLACEMENTS):
             stream, gradient = _start(other, blocks)
-            seen = other != placement
+            seen = others and other != placement
             self.grey[0][k].set_data(*_points(0, stream, seen))
             self.grey[1][k].set_data(*_points(1, gradient, seen))
         stream, gradient = _start(placement, blocks)
@@ -470,7 +482,7 @@ class QueryKey(LiveFigure):
     def make_controls(self):
         """Return the controls: the factor, and which random vectors."""
         return {
-            "times": controls.slider("queries and keys times", 0.5, 8.0, 4.0, 0.5),
+            "times": controls.slider("queries and keys times", 0.5, 8.0, 1.0, 0.5),
             "seed": controls.seed(),
         }
 
@@ -593,6 +605,13 @@ class Centred(LiveFigure):
 
         def centre(weight, bias):
             result = call_reader(self.function, weight.copy(), bias.copy())
+            parts = result if isinstance(result, tuple | list) else (result,)
+            if any(part is ... for part in parts):
+                raise ReaderError(
+                    f"your {getattr(self.function, '__name__', 'function')} still "
+                    "returns the ... of the stub; write it, then run its cell and "
+                    "this one again."
+                )
             try:
                 new = [np.asarray(part, float) for part in result]
                 fits = [part.shape for part in new] == [weight.shape, bias.shape]
@@ -629,10 +648,13 @@ class Huge(LiveFigure):
             ax.set(xlim=(-0.6, 7.6), xticks=[], xlabel="the first 8 features")
             ax.set_title(title)
             ax.axhline(0, color="#777777", lw=1)
+            # From -1 to 1 as it is, beyond by powers of ten: else the others vanish.
+            ax.set_yscale("symlog", linthresh=1)
+            ax.set_ylim(-1.5, 250)
+            ax.set_yticks([-1, 0, 1, 10, 100], ["-1", "0", "1", "10", "100"])
+            ax.minorticks_off()
             self.axes.append(ax)
             self.bars.append(ax.bar(range(8), 0, 0.7))
-        self.axes[0].set_ylim(-20, 210)
-        self.axes[1].set_ylim(-2, 16)
         curve = fig.add_axes((0.73, 0.15, 0.25, 0.70))
         curve.set(xlim=(0, 200), ylim=(0, 1.05), xlabel="the entry")
         curve.set_title("left of the others")
@@ -756,6 +778,7 @@ def _through(net, tokens, place):
 
 FIGURES = {
     "reverse": Reverse,
+    "pointwise": Pointwise,
     "hearing": Hearing,
     "start": Start,
     "rates": Rates,

@@ -12,7 +12,7 @@ class DyT(Layer):
 
     References
     ----------
-    J. Zhu et al. (2025), arXiv:2503.10622, equation 5; alpha starts at 0.5.
+    J. Zhu et al. (2025), arXiv:2503.10622; alpha starts at 0.5.
     """
 
     shift = False
@@ -57,7 +57,7 @@ class Derf(DyT):
 
     References
     ----------
-    M. Chen et al. (2025), arXiv:2512.10938, equation 10.
+    M. Chen et al. (2025), arXiv:2512.10938.
     """
 
     shift = True
