@@ -123,7 +123,7 @@ class Rounding(LiveFigure):
         """Return the controls: offset, float type and unit."""
         options = [(f"{v:g}", k) for k, v in enumerate(OFFSETS)]
         return {
-            "offset": controls.steps("add to the bias", options, 0),
+            "offset": controls.steps("add to the bias", options, OFFSETS.index(1e2)),
             "dtype": controls.choice("floats", ["float32", "float64"], "float32"),
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
         }

@@ -218,19 +218,19 @@ class Groups(LiveFigure):
         self.curves, self.notes = [], []
         for left, title in ((0.08, "loss, training images"), (0.57, "loss, test")):
             ax = fig.add_axes((left, 0.15, 0.41, 0.72))
-            ax.set(xlim=(40, 310), ylim=(0.015, 1.3), yscale="log")
-            ax.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5, 1])
-            ax.set_yticklabels(["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
+            ax.set(xlim=(40, 310), ylim=(0.008, 1.3), yscale="log")
+            ax.set_yticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
+            ax.set_yticklabels(["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"])
             ax.minorticks_off()
             ax.set(xlabel="step, each of 32 images", title=title)
             (grey,) = ax.plot([], [], "s--", ms=6, color=style.BEFORE)
             (here,) = ax.plot([], [], "o-", ms=6, color=style.BATCH)
             self.curves.append((grey, here))
             self.notes.append(ax.text(305, 1.15, "", ha="right", va="top"))
-        ax.plot([60], [0.045], "s", ms=6, color=style.BEFORE)
-        ax.text(70, 0.045, "32 images share a mean", va="center")
-        ax.plot([60], [0.028], "o", ms=6, color=style.BATCH)
-        self.key = ax.text(70, 0.028, "", va="center")
+        ax.plot([60], [0.035], "s", ms=6, color=style.BEFORE)
+        ax.text(70, 0.035, "32 images share a mean", va="center")
+        ax.plot([60], [0.02], "o", ms=6, color=style.BATCH)
+        self.key = ax.text(70, 0.02, "", va="center")
         return [*(c for pair in self.curves for c in pair), *self.notes, self.key]
 
     def move(self, group, images):

@@ -64,11 +64,11 @@ class Reverse(LiveFigure):
 
     def draw(self, fig):
         """Draw the empty map of attention and the curve of right letters."""
-        self.map = fig.add_axes((0.10, 0.20, 0.44, 0.62))
+        self.map = fig.add_axes((0.125, 0.20, 0.43, 0.62))
         self.cells = style.cells(self.map, (SIZE, TOKENS), "Blues", 0, 1)
         self.map.set(xticks=[], yticks=[])
         self.map.set_xlabel("is read: the tokens so far", labelpad=24)
-        self.map.set_ylabel("writes", rotation=0, ha="right", va="center", labelpad=22)
+        self.map.set_ylabel("writes", rotation=0, ha="right", va="center", labelpad=34)
         self.columns = [
             self.map.text(k, SIZE - 0.2, "", ha="center", va="center", size=13)
             for k in range(TOKENS)
@@ -85,7 +85,7 @@ class Reverse(LiveFigure):
         right.set(xlim=(0, self.steps), ylim=(0, 1.03), xlabel="step of training")
         right.set_title("share of right letters")
         right.axhline(1 / len(LETTERS), color="#777777", lw=1, ls=":")
-        right.text(99, 0.14, "guessing", ha="right", color="#666666")
+        right.text(99, 0.1, "guessing", ha="right", va="top", color="#666666")
         (self.curve,) = right.plot([], [], color=style.AFTER, lw=2)
         (self.now,) = right.plot([], [], "o", color=style.INK, ms=8, clip_on=False)
         return [
@@ -325,7 +325,7 @@ class Start(LiveFigure):
         ratio = gradient[-1] / gradient[0]
         gone = ", and its gradients are above the frame" if gradient.min() > 200 else ""
         return (
-            f"{placement}, {blocks} blocks: the mean square of the stream goes from "
+            f"{placement.capitalize()}, {blocks} blocks: the mean square of the stream goes from "
             f"{stream[0]:.1f} to {stream[-1]:.3g}{gone}. The last block's gradient is "
             f"{ratio:.2g} times that of the first."
         )
@@ -344,6 +344,11 @@ class Rates(LiveFigure):
         "as usual": {},
         "rate warmed up": {"warm_up": 50},
         "branches start at 0": {"gain": 0.0},
+    }
+    words = {
+        "as usual": "Started as usual",
+        "rate warmed up": "With the rate warmed up",
+        "branches start at 0": "With branches that start at 0",
     }
     runs = {}  # by start and placement: share of right letters at each rate
 
@@ -390,7 +395,7 @@ class Rates(LiveFigure):
             for row, name in enumerate(PLACEMENTS)
         ]
         return (
-            f"Start {start}, medians of 3 networks: of the {len(RATES)} rates, "
+            f"{self.words[start]}, medians of 3 networks: of the {len(RATES)} rates, "
             f"over 90% of the letters come out right with {', '.join(parts)}."
         )
 

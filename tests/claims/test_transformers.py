@@ -67,7 +67,7 @@ def test_who_hears_of_a_change(reading):
 
 
 LINE = "After 16 blocks of pre or peri the mean square is 10 to 20 times what it was"
-HALF = "in pre the last block has about half of the gradient of the first"
+HALF = "in pre the last block has a third to a half of the gradient of the first"
 
 
 @claim(
@@ -93,17 +93,17 @@ def test_the_stream_grows_in_a_line(placement):
 def test_later_blocks_count_for_less():
     start = at_start("pre", 16, seeds(HALF))
     ratio = np.median(start.gradient[:, -1] / start.gradient[:, 0])
-    assert 0.3 < ratio < 0.65
+    assert 1 / 3 < ratio < 0.52
     branch = np.diff(start.stream, axis=1) / start.stream[:, 1:]
     assert np.median(branch[:, -1]) < 0.3 * np.median(branch[:, 0])
 
 
-@claim("12", "Without a norm each block multiplies the mean square by about 3.")
+@claim("12", "Without a norm each block multiplies the mean square by 3 to 4.")
 def test_without_a_norm_the_stream_multiplies():
-    sentence = "Without a norm each block multiplies the mean square by about 3."
+    sentence = "Without a norm each block multiplies the mean square by 3 to 4."
     stream = at_start("none", 16, seeds(sentence)).stream
     rate = np.median((stream[:, -1] / stream[:, 0]) ** (1 / 16))
-    assert 2.5 < rate < 3.6
+    assert 3 < rate < 4
 
 
 USUAL = (
@@ -136,7 +136,7 @@ ZERO = (
     "But start the maps that write to the stream at 0, so that each block begins as "
     "$x$: then post and no norm reach 0.95 or more, too."
 )
-FAIL = "At 0.03 the runs without a norm fail even so, and pre does not."
+FAIL = "At 0.03 both fail even so, and pre does not."
 
 
 @claim(
@@ -151,8 +151,9 @@ def test_branches_that_start_at_0(placement):
 
 
 @claim("12", FAIL)
-def test_without_a_norm_high_rates_fail():
-    assert np.median(shares(FAIL, "none", 0.03, gain=0.0)) < 0.5
+def test_at_high_rates_post_and_no_norm_fail():
+    for placement in ("post", "none"):
+        assert np.median(shares(FAIL, placement, 0.03, gain=0.0)) < 0.5
     assert np.median(shares(FAIL, "pre", 0.03, gain=0.0)) > 0.9
 
 
