@@ -325,9 +325,9 @@ class Start(LiveFigure):
         ratio = gradient[-1] / gradient[0]
         gone = ", and its gradients are above the frame" if gradient.min() > 200 else ""
         return (
-            f"{placement.capitalize()}, {blocks} blocks: the mean square of the stream goes from "
-            f"{stream[0]:.1f} to {stream[-1]:.3g}{gone}. The last block's gradient is "
-            f"{ratio:.2g} times that of the first."
+            f"{placement.capitalize()}, {blocks} blocks: the mean square of the stream "
+            f"goes from {stream[0]:.1f} to {stream[-1]:.3g}{gone}. The last block's "
+            f"gradient is {ratio:.2g} times that of the first."
         )
 
 
