@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normlib.batch import folding as bn_folding
-from normlib.norms import batch_norm, layer_norm, rms_norm
+from normlib.norms import layer_norm, rms_norm
 from normlib.sphere import folding, geometry, jacobians, keys, residual_stream
 
 SEEDS = (3, 14, 15)
@@ -147,14 +147,6 @@ def test_jacobians_are_the_derivatives(seed, eps):
         central_jacobian(lambda x: rms_norm(x, gamma, eps=eps)[0], x),
         **close,
     )
-    batch, scale = rng.standard_normal((5, 3)), rng.standard_normal(3)
-    full = central_jacobian(lambda x: batch_norm(x, scale, eps=eps)[0], batch)
-    full = full.reshape(5, 3, 5, 3)
-    blocks = jacobians.batch_norm_jacobian(batch, scale, eps=eps)
-    for d in range(3):
-        np.testing.assert_allclose(blocks[d], full[:, d, :, d], **close)
-        others = np.delete(full[:, d], d, axis=-1)
-        np.testing.assert_allclose(others, 0, atol=1e-8)
     v, g = rng.standard_normal(7), 1.7
     found = jacobians.weight_norm_jacobian(v, g)
     direct = central_jacobian(lambda v: g * v / np.linalg.norm(v), v)
@@ -174,8 +166,6 @@ def test_ranks_and_singular_values(n):
     values, rank = jacobians.spectrum(jacobians.weight_norm_jacobian(x, -3.0).dv)
     assert rank == n - 1
     np.testing.assert_allclose(values[: n - 1], 3 / np.linalg.norm(x), rtol=1e-12)
-    block = jacobians.batch_norm_jacobian(x[:, None], eps=0.0)[0]
-    assert jacobians.spectrum(block).rank == n - 2
 
 
 def test_lost_directions_and_what_eps_leaves_of_one():
@@ -191,11 +181,6 @@ def test_lost_directions_and_what_eps_leaves_of_one():
     left = eps / (x.var() + eps) / np.sqrt(x.var() + eps)
     np.testing.assert_allclose(soft @ x_hat, left * x_hat, rtol=1e-12)
     assert jacobians.spectrum(soft).rank == 15
-
-
-def test_a_batch_of_two_passes_no_gradient():
-    blocks = jacobians.batch_norm_jacobian(np.array([[1.0, 5.0], [4.0, 2.0]]), eps=0.0)
-    np.testing.assert_allclose(blocks, 0, atol=1e-15)
 
 
 # --- folding ---------------------------------------------------------------
@@ -368,11 +353,6 @@ def test_keys_of_a_head_are_on_a_sphere_only_if_normed_there():
             "eps above 0",
         ),
         (
-            lambda: jacobians.batch_norm_jacobian(np.ones((1, 3))),
-            ValueError,
-            "at least 2 samples",
-        ),
-        (
             lambda: jacobians.weight_norm_jacobian(np.zeros(3), 1.0),
             ValueError,
             "zero vector",
@@ -430,10 +410,6 @@ def test_constant_points_are_the_norms_output_also_without_eps(value, dtype):
 def test_constant_data_have_no_derivative_without_eps(value):
     with pytest.raises(ValueError, match="variance of x and eps are both 0"):
         jacobians.layer_norm_jacobian(np.full(6, value), eps=0.0)
-    x = np.random.default_rng(0).standard_normal((6, 3))
-    x[:, 1] = value
-    with pytest.raises(ValueError, match="variance of x and eps are both 0"):
-        jacobians.batch_norm_jacobian(x, eps=0.0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -443,8 +419,6 @@ def test_two_numbers_let_nothing_through(offset, dtype):
         x = (offset + x).astype(dtype)
         layer = jacobians.layer_norm_jacobian(x, eps=0.0)
         assert jacobians.spectrum(layer).rank == 0
-        batch = jacobians.batch_norm_jacobian(x[:, None], eps=0.0)[0]
-        assert jacobians.spectrum(batch).rank == 0
         rms = jacobians.rms_norm_jacobian(x[:1], eps=0.0)
         assert jacobians.spectrum(rms).rank == 0
         assert jacobians.spectrum(jacobians.layer_norm_jacobian(x)).rank == 1

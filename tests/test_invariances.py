@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
+from normlib.family.images import coloured, relight, restyle
 from normlib.family.invariances import (
     CHANGES,
-    IMAGE_CHANGES,
-    IMAGE_NORMS,
     NORMS,
     PUBLISHED,
     change_layer,
-    contrast_table,
     invariance_table,
+    normalized_layer,
 )
+from normlib.norms import instance_norm
 
 
 @pytest.mark.parametrize("seed", [5, 6, 7])
@@ -68,19 +68,30 @@ def test_a_recentring_by_one_number_per_unit_is_not_what_layer_norm_ignores():
 
 
 @pytest.mark.parametrize("seed", [5, 6, 7])
-@pytest.mark.parametrize("strength", [0.2, 3.0, 10.0])
-def test_instance_norm_is_blind_to_contrast_and_others_see_some(seed, strength):
-    table = contrast_table(strength, rng=seed)
-    expected = {
-        "batch": [False, False, True, True, False, False],
-        "layer": [True, True, False, False, False, False],
-        "instance": [True] * 6,
-        "group": [True, True, False, False, False, False],
-    }
-    for norm, row in zip(IMAGE_NORMS, table.invariant, strict=True):
-        assert list(row) == expected[norm], norm
-    assert table.changes == IMAGE_CHANGES
-    assert table.change[2].max() < 1e-12
+def test_another_light_comes_out_of_instance_norm_as_it_went_in(seed):
+    image = np.random.default_rng(seed).random((1, 3, 8, 8))
+    other = relight(image, 0.3, 0.4)
+    np.testing.assert_allclose(
+        instance_norm(other, eps=0)[0], instance_norm(image, eps=0)[0], atol=1e-12
+    )
+    assert np.ptp(other) < np.ptp(image)
+
+
+def test_a_drawing_has_its_two_colours():
+    picture = coloured(np.array([[0.0, 0.5, 1.0]]), (1.0, 0.0, 0.2), (0.0, 0.5, 0.4))
+    np.testing.assert_allclose(picture[:, 0, 0], [0, 0.5, 0.4])
+    np.testing.assert_allclose(picture[:, 0, 1], [0.5, 0.25, 0.3])
+    np.testing.assert_allclose(picture[:, 0, 2], [1, 0, 0.2])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_style_is_a_mean_and_a_deviation_per_channel(share):
+    rng = np.random.default_rng(3)
+    content, style = rng.random((3, 8, 8)), 2 * rng.random((3, 5, 6))
+    found = restyle(content, style, share, eps=0.0)
+    for f, c, s in zip(found, content, style, strict=True):
+        full = (c - c.mean()) / c.std() * s.std() + s.mean()
+        np.testing.assert_allclose(f, (1 - share) * c + share * full, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +101,17 @@ def test_instance_norm_is_blind_to_contrast_and_others_see_some(seed, strength):
         (lambda: invariance_table(np.inf), ValueError, "finite"),
         (lambda: invariance_table("much"), TypeError, "strength"),
         (lambda: invariance_table(eps=-1.0), ValueError, "eps"),
-        (lambda: contrast_table(-2.0), ValueError, "strength"),
+        (lambda: relight(np.ones(3), 0.0, 0.0), ValueError, "contrast must be above"),
+        (
+            lambda: restyle(np.ones((3, 2, 2)), np.ones((1, 2, 2))),
+            ValueError,
+            "same channels, got 3 and 1",
+        ),
+        (
+            lambda: normalized_layer(np.ones((2, 2)), np.ones((2, 2)), "group"),
+            ValueError,
+            "norm must be one of",
+        ),
         (
             lambda: change_layer(np.ones((2, 3)), np.ones((2, 4)), CHANGES[0], 2, 1.0),
             ValueError,

@@ -17,7 +17,6 @@ from normlib.depth import (
 )
 from normlib.nets.network import mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
-from normlib.sphere.jacobians import jacobian_products
 
 SEEDS = (101, 202, 303)
 SMOOTH = ("linear", "tanh", "sigmoid")
@@ -412,39 +411,6 @@ def test_the_right_initialisation_keeps_the_scale(activation, init):
     assert 0.6 < last_over_first(0.7) / 0.7**19 < 1.7
 
 
-def test_orthogonal_products_keep_every_singular_value_and_gaussian_ones_spread():
-    orthogonal = jacobian_products(30, init="orthogonal", rng=SEEDS[0])
-    np.testing.assert_allclose(orthogonal, 1, atol=1e-12)
-    for seed in SEEDS:
-        gaussian = jacobian_products(30, init="lecun", rng=seed)
-        condition = gaussian[:, 0] / np.maximum(gaussian[:, -1], 1e-300)
-        assert condition[-1] > 1e6 and condition[-1] > 1e3 * condition[0]
-
-
-@pytest.mark.parametrize("norm", [None, "layer", "rms"])
-def test_jacobian_products_are_those_of_differences(norm):
-    settings = {"activation": "tanh", "norm": norm, "init": "lecun"}
-    values = jacobian_products(3, **settings, width=5, rng=4)
-    rng = np.random.default_rng(4)
-    net = mlp([5, 5, 5, 5, 1], **settings, bias=False, rng=rng)
-    x = rng.standard_normal(5)
-    size = (len(net.layers) - 1) // 3
-    for row, skipped in ((0, 2), (1, 1)):
-        h = x[None]
-        for layer in net.layers[: size * skipped]:
-            h = layer.forward(h)
-
-        def rest(h, skipped=skipped):
-            for layer in net.layers[size * skipped : -1]:
-                h = layer.forward(h)
-            return h[0]
-
-        moves = 1e-6 * np.eye(5)
-        jacobian = [(rest(h + m) - rest(h - m)) / 2e-6 for m in moves[:, None]]
-        expected = np.linalg.svd(np.array(jacobian), compute_uv=False)
-        np.testing.assert_allclose(values[row], expected, rtol=1e-5, atol=1e-9)
-
-
 # --- f: what trains --------------------------------------------------------
 
 
@@ -712,8 +678,6 @@ def test_batch_norm_before_the_last_weight_hides_the_lower_ones():
         (lambda: recurrent_scale.recurrent_profile(norm="x"), ValueError, "norm"),
         (lambda: joint_update.chain_update([1.0, np.nan]), ValueError, "NaN"),
         (lambda: joint_update.normalized_chain([1.0], [2.0]), ValueError, "2 inputs"),
-        (lambda: jacobian_products(1), ValueError, "depth"),
-        (lambda: jacobian_products(3, norm="batch"), ValueError, "norm"),
     ],
 )
 def test_bad_input_gets_one_clear_error(call, error, words):

@@ -1,4 +1,4 @@
-"""Weight norm's initialisation and growth, mean-only batch norm, standardization."""
+"""Weight norm's initialisation and descent, mean-only batch norm, standardization."""
 
 import numpy as np
 import pytest
@@ -52,21 +52,75 @@ def test_weight_standardization_centres_and_scales_each_unit(shape):
     assert (wp.weight_standardization(np.ones(shape), eps=0.0) == 0).all()
 
 
+def unit(seed, width=10):
+    """Return inputs, targets and a direction at the start of one linear unit."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((64, width))
+    return x, x @ rng.standard_normal(width), rng.standard_normal(width)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("lr", [0.01, 0.1, 1.0])
 def test_length_of_v_grows_by_pythagoras(seed, lr):
-    history = wp.weight_norm_growth(60, lr=lr, rng=seed)
-    assert np.abs(history.cosine).max() < 1e-6  # rounding, where the gradient is tiny
-    assert np.abs(history.cosine[:5]).max() < 1e-14
-    np.testing.assert_allclose(history.length[1:], history.predicted, rtol=1e-13)
-    assert (np.diff(history.length) >= -1e-14).all()
-    assert history.length.shape == (61,) and history.predicted.shape == (60,)
+    found = wp.weight_norm_descent(*unit(seed), lr=lr, steps=60)
+    squares = (found.v**2).sum(axis=1)
+    np.testing.assert_allclose((found.v * found.dv).sum(axis=1)[:5], 0, atol=1e-13)
+    grown = squares[:-1] + lr**2 * (found.dv[:-1] ** 2).sum(axis=1)
+    np.testing.assert_allclose(squares[1:], grown, rtol=1e-12)
+    assert found.v.shape == (61, 10) and found.g.shape == (61,)
+
+
+def test_the_gradients_are_those_of_differences():
+    x, target, v = unit(8, width=4)
+
+    def loss(v, g):
+        error = x @ (g * v / np.linalg.norm(v)) - target
+        return 0.5 * (error**2).mean()
+
+    found = wp.weight_norm_descent(x, target, v, 1.3, steps=1)
+    for k, move in enumerate(1e-6 * np.eye(4)):
+        slope = (loss(v + move, 1.3) - loss(v - move, 1.3)) / 2e-6
+        assert found.dv[0, k] == pytest.approx(slope, abs=1e-8)
+    slope = (loss(v, 1.3 + 1e-6) - loss(v, 1.3 - 1e-6)) / 2e-6
+    assert found.g[1] == pytest.approx(1.3 - 0.1 * slope, abs=1e-8)
+    assert found.loss[0] == pytest.approx(loss(v, 1.3))
 
 
 def test_larger_steps_make_v_longer_and_still_converge():
-    small, large = (wp.weight_norm_growth(200, lr=lr, rng=5) for lr in (0.1, 1.0))
-    assert large.length[-1] > small.length[-1]
+    small, large = (
+        wp.weight_norm_descent(*unit(5), lr=lr, steps=200) for lr in (0.1, 1.0)
+    )
+    assert np.linalg.norm(large.v[-1]) > np.linalg.norm(small.v[-1])
     assert large.loss[-1] < 1e-3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_curvatures_are_those_of_differences(seed):
+    rng = np.random.default_rng(seed)
+    x, w = 1 + rng.standard_normal((30, 3)), rng.standard_normal(3)
+    target = x @ w
+
+    def loss(p):
+        error = x @ (p[3] * p[:3] / np.linalg.norm(p[:3])) - target
+        return 0.5 * (error**2).mean()
+
+    at = np.append(2 * w, np.linalg.norm(w))
+    h, eye = 1e-4, np.eye(4)
+    hessian = [
+        [
+            sum(
+                a * b * loss(at + h * (a * i + b * j)) for a in (1, -1) for b in (1, -1)
+            )
+            / (4 * h * h)
+            for j in eye
+        ]
+        for i in eye
+    ]
+    values = np.linalg.eigvalsh(np.array(hessian))
+    assert abs(values[0]) < 1e-5
+    expected = values[-1] / values[1]
+    assert wp.condition_number(x, w, 2.0) == pytest.approx(expected, rel=1e-3)
+    assert wp.condition_number(x, w) == pytest.approx(wp.condition_number(x))
 
 
 @pytest.mark.parametrize("shape", [(2, 6), (2, 6, 3, 1)])
@@ -102,8 +156,14 @@ def test_constant_weights_become_0_also_where_their_mean_is_rounded(shape):
             "bias must have shape",
         ),
         (lambda: wp.weight_standardization(np.ones((4, 1))), ValueError, "2 or more"),
-        (lambda: wp.weight_norm_growth(lr=-1.0), ValueError, "lr"),
-        (lambda: wp.weight_norm_growth(0), ValueError, "steps"),
+        (lambda: wp.weight_norm_descent(*unit(1), lr=-1.0), ValueError, "lr"),
+        (lambda: wp.weight_norm_descent(*unit(1), steps=0), ValueError, "steps"),
+        (lambda: wp.weight_norm_descent(*unit(1), lr=90), ValueError, "diverges"),
+        (
+            lambda: wp.condition_number(np.eye(2), np.ones(2), 0.0),
+            ValueError,
+            "length must be above 0",
+        ),
     ],
 )
 def test_bad_input_gets_one_clear_error(call, error, words):

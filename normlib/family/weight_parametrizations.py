@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import float_array, generator, integer, number
+from normlib._arguments import float_array, integer, number
 from normlib.norms import weight_norm, weight_norm_backward
+from normlib.sphere.jacobians import weight_norm_jacobian
 
 
 class DataDependentInit(NamedTuple):
@@ -27,24 +28,25 @@ class DataDependentInit(NamedTuple):
     outputs: np.ndarray
 
 
-class LengthHistory(NamedTuple):
-    """The length of the direction parameter v over S steps of training.
+class Descent(NamedTuple):
+    """One weight-normalized unit over S steps of gradient descent.
 
     Attributes
     ----------
-    length : ndarray of shape (S + 1,)
-        ``|v|`` before the first and after each step.
-    predicted : ndarray of shape (S,)
-        ``sqrt(1 + c**2) |v|`` with ``c = |step| / |v|``, for each step.
-    cosine : ndarray of shape (S,)
-        Cosine between v and its gradient: 0.
+    v : ndarray of shape (S + 1, n)
+        The direction parameter before the first and after each step.
+    g : ndarray of shape (S + 1,)
+        The length of the weight.
+    dw, dv : ndarray of shape (S + 1, n)
+        Gradient with respect to the weight and to v.
     loss : ndarray of shape (S + 1,)
         Half the mean squared error.
     """
 
-    length: np.ndarray
-    predicted: np.ndarray
-    cosine: np.ndarray
+    v: np.ndarray
+    g: np.ndarray
+    dw: np.ndarray
+    dv: np.ndarray
     loss: np.ndarray
 
 
@@ -198,28 +200,32 @@ def weight_standardization(weight, *, eps=1e-5):
     return centred / np.sqrt(np.where(var > 0, var, 1.0))
 
 
-def weight_norm_growth(steps=100, *, lr=0.1, width=10, rng=0):
-    """Train one weight-normalized unit and watch the length of v.
+def weight_norm_descent(x, target, v, g=1.0, *, lr=0.1, steps=50):
+    """Train one weight-normalized linear unit by gradient descent on v and g.
 
     Parameters
     ----------
-    steps : int
-        Gradient steps S on v and g; default 100.
+    x : ndarray of shape (N, n)
+        Inputs.
+    target : ndarray of shape (N,)
+        What the unit should give.
+    v : ndarray of shape (n,)
+        Direction at the start, not the zero vector.
+    g : float
+        Length at the start; default 1.
     lr : float
         Learning rate, at least 0; default 0.1.
-    width : int
-        Inputs of the unit, at least 2; default 10.
-    rng : int or numpy.random.Generator
-        Seed or generator of 64 samples, the target weight and v; default 0.
+    steps : int
+        Number of steps S; default 50.
 
     Returns
     -------
-    LengthHistory
+    Descent
 
     Raises
     ------
     TypeError, ValueError
-        If a number is out of range or the run diverges.
+        If an argument does not fit, v is 0, or the run diverges.
 
     Notes
     -----
@@ -233,30 +239,66 @@ def weight_norm_growth(steps=100, *, lr=0.1, width=10, rng=0):
 
     Examples
     --------
-    >>> history = weight_norm_growth()
-    >>> bool((np.diff(history.length) >= 0).all()), bool(history.loss[-1] < 1e-3)
-    (True, True)
+    >>> x = np.eye(2)
+    >>> found = weight_norm_descent(x, np.array([0.0, 2.0]), np.array([1.0, 0.0]))
+    >>> found.dv[0], bool((np.diff((found.v**2).sum(axis=1)) >= 0).all())
+    (array([ 0., -1.]), True)
     """
-    steps, width = integer("steps", steps), integer("width", width, minimum=2)
-    lr, rng = number("lr", lr, minimum=0), generator(rng)
-    x = rng.standard_normal((64, width))
-    target = x @ rng.standard_normal(width)
-    v, g = rng.standard_normal((1, width)), np.ones(1)
-    length, predicted, cosine, loss = [], [], [], []
+    x, target = float_array("x", x, ndim=2), float_array("target", target, ndim=1)
+    v, g = float_array("v", v, ndim=1)[None], np.array([number("g", g)])
+    lr, steps = number("lr", lr, minimum=0), integer("steps", steps)
+    rows = []
     for _ in range(steps + 1):
         w, cache = weight_norm(v, g)
         error = x @ w[0] - target
-        length.append(np.linalg.norm(v))
-        loss.append(0.5 * (error @ error) / len(x))
-        if not np.isfinite(loss[-1]) or loss[-1] > 1e6:
-            raise ValueError(f"lr {lr:g} diverges after {len(loss)} steps; lower it")
-        dv, dg = weight_norm_backward((error @ x)[None] / len(x), cache)
-        predicted.append(np.hypot(length[-1], lr * np.linalg.norm(dv)))
-        cosine.append((v * dv).sum() / (length[-1] * (np.linalg.norm(dv) or 1.0)))
+        loss = 0.5 * (error @ error) / len(x)
+        if not np.isfinite(loss) or loss > 1e6:
+            raise ValueError(f"lr {lr:g} diverges after {len(rows)} steps; lower it")
+        dw = (error @ x)[None] / len(x)
+        dv, dg = weight_norm_backward(dw, cache)
+        rows.append((v[0], g[0], dw[0], dv[0], loss))
         v, g = v - lr * dv, g - lr * dg
-    return LengthHistory(
-        np.array(length),
-        np.array(predicted[:-1]),
-        np.array(cosine[:-1]),
-        np.array(loss),
-    )
+    return Descent(*map(np.array, zip(*rows, strict=True)))
+
+
+def condition_number(x, w=None, length=1.0):
+    """Return how unequal the curvatures of a least-squares loss are at its minimum.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, n)
+        Inputs of one linear unit.
+    w : ndarray of shape (n,), optional
+        The weight at the minimum, if the unit is weight-normalized: then the
+        curvature is that in v and g. Default: that in the weight itself.
+    length : float
+        Length of v over that of w; default 1.
+
+    Returns
+    -------
+    float
+        Largest curvature over the smallest. The curvature 0 along v is left out.
+
+    Notes
+    -----
+    In the weight the curvature is ``H = x^T x / N``, in (v, g) it is ``J^T H J``
+    with the Jacobian J of ``w = g v / |v|``. With ``|v| = |w|`` the columns of J are
+    orthonormal but for the direction of v: the same curvatures.
+
+    Examples
+    --------
+    >>> x = np.diag([1.0, 3.0])
+    >>> w = np.array([1.0, 2.0])
+    >>> round(condition_number(x), 9), round(condition_number(x, w), 9)
+    (9.0, 9.0)
+    """
+    x = float_array("x", x, ndim=2)
+    curvature = x.T @ x / len(x)
+    if w is None:
+        values = np.linalg.eigvalsh(curvature)
+    else:
+        w, length = float_array("w", w, ndim=1), number("length", length, positive=True)
+        found = weight_norm_jacobian(length * w, float(np.linalg.norm(w)))
+        jacobian = np.column_stack([found.dv, found.dg])
+        values = np.linalg.eigvalsh(jacobian.T @ curvature @ jacobian)[1:]
+    return float(values[-1] / values[0])

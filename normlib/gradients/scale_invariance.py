@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, integer
 from normlib.datasets import digits_split
 from normlib.nets.network import mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
@@ -12,11 +12,9 @@ from normlib.nets.training import loss_and_gradient
 
 __all__ = [
     "Orthogonality",
-    "ScaleTest",
     "bare_network",
     "hidden_weights",
     "orthogonality",
-    "scale_test",
 ]
 
 SIZES = (64, 64, 64, 10)
@@ -47,86 +45,6 @@ def hidden_weights(net):
         for layer in net.layers[:-1]
         if "weight" in layer.params
     ]
-
-
-class ScaleTest(NamedTuple):
-    """A network before and after its hidden weights were multiplied.
-
-    Attributes
-    ----------
-    factors : ndarray of shape (F,)
-        What the weights of all hidden layers were multiplied by.
-    loss : ndarray of shape (F,)
-        Loss afterwards.
-    gradient_norm : ndarray of shape (F,)
-        Length of the gradient with respect to the hidden weights.
-    gradient_error : ndarray of shape (F,)
-        ``||factor * g(factor * W) - g(W)|| / ||g(W)||``: 0 if the gradient
-        shrinks as the weights grow.
-    """
-
-    factors: np.ndarray
-    loss: np.ndarray
-    gradient_norm: np.ndarray
-    gradient_error: np.ndarray
-
-
-def scale_test(seed=0, *, factors=(0.1, 1.0, 10.0), norm="batch", eps=0.0):
-    """Multiply all hidden weights by a factor, and look at the loss.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Of the split and the weights.
-    factors : sequence of float, default 0.1, 1, 10
-        Above 0.
-    norm : {None, "batch", "layer", "rms"}, default "batch"
-        Norm of a 64-64-64-10 ReLU network without hidden biases.
-    eps : float, default 0
-        Of the norm; above 0 the invariance is not exact.
-
-    Returns
-    -------
-    ScaleTest
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
-    Notes
-    -----
-    ``L(a * w) = L(w)`` for every a > 0, so ``grad L(a * w) = grad L(w) / a``.
-
-    References
-    ----------
-    S. Ioffe and C. Szegedy (2015), arXiv:1502.03167, section 3.3; T. van
-    Laarhoven (2017), arXiv:1706.05350.
-
-    Examples
-    --------
-    >>> found = scale_test(0, factors=(1.0, 10.0))
-    >>> bool(abs(found.loss[1] - found.loss[0]) < 1e-12)
-    True
-    >>> round(float(found.gradient_norm[0] / found.gradient_norm[1]), 6)
-    10.0
-    """
-    factors = [number("factors", factor, positive=True) for factor in factors]
-    net, x, labels = _probe_network(seed, norm, eps)
-    start = net.params.copy()
-    weights = np.zeros(start.size, dtype=bool)
-    for part in hidden_weights(net):
-        weights[part] = True
-    loss_and_gradient(net, x, labels)
-    reference = net.grads[weights].copy()
-    rows = []
-    for factor in factors:
-        net.params[...] = np.where(weights, factor * start, start)
-        loss = loss_and_gradient(net, x, labels)
-        gradient = net.grads[weights]
-        error = np.linalg.norm(factor * gradient - reference)
-        rows.append((loss, _length(gradient), error / _length(reference)))
-    return ScaleTest(np.array(factors), *np.array(rows).T)
 
 
 class Orthogonality(NamedTuple):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, index, integer, number, takes
+from normlib._arguments import choice, generator, integer, number
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
@@ -12,7 +12,7 @@ from normlib.nets.network import mlp
 from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
-__all__ = ["Equilibrium", "weight_decay_equilibrium", "weight_decay_steps"]
+__all__ = ["noisy_digits", "weight_decay_steps"]
 
 NORMS = (*NETWORK_NORMS[1:], "group:8")
 
@@ -36,79 +36,6 @@ class DecayRecord(NamedTuple):
     norm: float
     scaled_gradient: float
     angle: float
-
-
-class Equilibrium(NamedTuple):
-    """Length and turning of hidden weights under weight decay.
-
-    Attributes
-    ----------
-    norms : ndarray of shape (S,)
-        ``||W||`` of the first hidden layer after each step.
-    norm, predicted_norm : float
-        Mean of ``||W||`` over the second half of the run, and
-        ``(lr / (2 wd) * mean(||W||**2 ||g||**2)) ** (1 / 4)``.
-    angle, predicted_angle : float
-        Mean angle of an update over the second half in radians, and
-        ``sqrt(2 lr wd)``.
-    effective_rate : float
-        Mean of ``lr / ||W||**2`` over the second half.
-    """
-
-    norms: np.ndarray
-    norm: float
-    predicted_norm: float
-    angle: float
-    predicted_angle: float
-    effective_rate: float
-
-
-@takes(seed=index)
-def weight_decay_equilibrium(seed=0, *, lr=0.2, weight_decay=0.01, **settings):
-    """Train until the growth by steps and the shrinking by decay balance.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Of the data, the weights and the order of the batches.
-    lr, weight_decay : float, default 0.2 and 0.01
-        Learning rate and lambda, both above 0.
-    **settings
-        As for `weight_decay_steps`.
-
-    Returns
-    -------
-    Equilibrium
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown, a number out of range, or the run diverges: there is
-        no equilibrium then.
-
-    Examples
-    --------
-    >>> found = weight_decay_equilibrium(0, lr=0.4, weight_decay=0.04, steps=400)
-    >>> bool(abs(found.angle / found.predicted_angle - 1) < 0.1)
-    True
-    """
-    lr = number("lr", lr, positive=True)
-    weight_decay = number("weight_decay", weight_decay, positive=True)
-    records = list(
-        weight_decay_steps(seed, lr=lr, weight_decay=weight_decay, **settings)
-    )
-    half = len(records) // 2
-    norms, gradients, angles = np.array([record[1:] for record in records]).T
-    late = norms[half:]
-    predicted = (lr / (2 * weight_decay) * np.mean(gradients[half:] ** 2)) ** 0.25
-    return Equilibrium(
-        norms,
-        float(late.mean()),
-        float(predicted),
-        float(angles[half:].mean()),
-        float(np.sqrt(2 * lr * weight_decay)),
-        float((lr / late**2).mean()),
-    )
 
 
 def weight_decay_steps(
@@ -174,19 +101,42 @@ def weight_decay_steps(
     if not 0 <= wrong_labels <= 1:
         raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
     choice("norm", norm, NORMS)
+    net, x, labels, batches = noisy_digits(rng, start, wrong_labels, batch_size, norm)
+    decay = np.zeros_like(net.params)
+    for part in hidden_weights(net):
+        decay[part] = weight_decay
+    return _train(net, x, labels, batches, lr, decay, steps)
+
+
+def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch"):
+    """Return a 64-32-32-10 ReLU network and digits with some random labels.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+        Of the data, the weights and the order of the batches.
+    start, wrong_labels, batch_size, norm
+        As for `weight_decay_steps`.
+
+    Returns
+    -------
+    net : Network
+        In the mode "probe", float32.
+    x, labels : ndarray of shape (1437, 64) and (1437,)
+        Standardized pixels, and labels of which a share is drawn at random.
+    batches : iterator of ndarray
+        Indices of the next batch, without end.
+    """
+    rng = generator(seed)
     digits = digits_split(rng, standardized=True, dtype=np.float32)
     labels = digits.y_train.copy()
     wrong = rng.random(len(labels)) < wrong_labels
     labels[wrong] = rng.integers(0, 10, wrong.sum())
     net = mlp([64, 32, 32, 10], norm=norm, bias=False, rng=rng, dtype=np.float32)
-    decay = np.zeros_like(net.params)
     for part in hidden_weights(net):
         net.params[part] *= start
-        decay[part] = weight_decay
     batches = minibatches(len(labels), batch_size, rng)
-    return _train(
-        net.set_mode("probe"), digits.x_train, labels, batches, lr, decay, steps
-    )
+    return net.set_mode("probe"), digits.x_train, labels, batches
 
 
 def _train(net, x, labels, batches, lr, decay, steps):

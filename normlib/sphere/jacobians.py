@@ -1,4 +1,4 @@
-"""The exact derivative of each norm and of deep networks, and what it lets through.
+"""The exact derivative of some norms, and what it lets through.
 
 Jacobians are computed and returned in float64, also for float32 points: a rank needs
 the digits.
@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, integer, number
-from normlib.nets.network import mlp
+from normlib._arguments import float_array, number
 from normlib.sphere.geometry import centring_matrix, project_on_plane
 
 
@@ -135,59 +134,6 @@ def rms_norm_jacobian(x, gamma=None, *, eps=1e-5):
     return _scale_rows(gamma, x.size) * inv_rms * _without_noise(projector, x_hat)
 
 
-def batch_norm_jacobian(x, gamma=None, *, eps=1e-5):
-    """Return the derivative of batch norm in training, feature by feature.
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, D)
-        A batch of at least 2 samples.
-    gamma : ndarray of shape (D,), optional
-        Scale after the norm; default 1.
-    eps : float
-        Added to each variance inside the root; default 1e-5.
-
-    Returns
-    -------
-    ndarray of shape (D, N, N)
-        ``dy[i, d] / dx[j, d]`` at position (d, i, j). Features do not mix, so
-        these blocks are the whole derivative.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has a wrong type or shape, the batch has 1 sample, or a
-        feature's variance plus eps is 0.
-
-    Notes
-    -----
-    Each block is the Jacobian of layer norm with the roles of samples and
-    features exchanged: rank N - 2 with eps = 0, so a batch of 2 passes no
-    gradient at all.
-
-    References
-    ----------
-    Ioffe, Szegedy 2015, arXiv:1502.03167, section 3 (gradients).
-    Santurkar et al. 2018, arXiv:1805.11604, facts C.1 and C.2.
-
-    Examples
-    --------
-    >>> x = np.array([[1.0, 0.0], [2.0, 5.0], [6.0, 1.0]])
-    >>> [spectrum(block).rank for block in batch_norm_jacobian(x, eps=0.0)]
-    [1, 1]
-    """
-    x = float_array("x", x, ndim=2)
-    n_samples, n_features = x.shape
-    if n_samples < 2:
-        raise ValueError(
-            f"x must hold at least 2 samples, got shape {x.shape}; one sample has "
-            "no variance"
-        )
-    scale = np.broadcast_to(_scale_rows(gamma, n_features), (n_features, 1))
-    blocks = [layer_norm_jacobian(column, eps=eps) for column in x.T]
-    return scale[:, :, None] * np.array(blocks)
-
-
 def weight_norm_jacobian(v, g):
     """Return the derivatives of a normalized weight by direction and length.
 
@@ -231,76 +177,6 @@ def weight_norm_jacobian(v, g):
     direction = v / np.linalg.norm(v)
     projector = np.eye(v.size) - np.outer(direction, direction)
     return WeightNormJacobian(g / np.linalg.norm(v) / largest * projector, direction)
-
-
-def jacobian_products(
-    depth, *, activation="linear", norm=None, init="lecun", gain=1.0, width=64, rng=0
-):
-    """Return the singular values of the product of the last 1, 2, ... layers.
-
-    Parameters
-    ----------
-    depth : int
-        Number of layers L, at least 2.
-    activation, init, gain
-        As for `depth_profile`; default linear layers and LeCun's
-        initialisation.
-    norm : {None, "layer", "rms"}
-        Norm of the pre-activations; batch norm mixes samples and has no
-        Jacobian of one.
-    width : int
-        Units per layer; default 64.
-    rng : int or numpy.random.Generator
-        Seed or generator; default 0.
-
-    Returns
-    -------
-    ndarray of shape (L - 1, width)
-        Row k: the singular values of ``dh_L / dh_(L-1-k)`` at one Gaussian
-        input, in descending order.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
-    Notes
-    -----
-    Gaussian matrices of the right variance keep the mean square of the singular
-    values at 1 but spread them ever wider with depth; orthogonal matrices keep
-    every one at 1.
-
-    References
-    ----------
-    Saxe, McClelland, Ganguli 2013, arXiv:1312.6120, section 3.
-
-    Examples
-    --------
-    >>> values = jacobian_products(20, init="orthogonal")
-    >>> bool(abs(values - 1).max() < 1e-12)
-    True
-    """
-    depth = integer("depth", depth, minimum=2)
-    width = integer("width", width, minimum=2)
-    choice("norm", norm, (None, "layer", "rms"))
-    rng = generator(rng)
-    net = mlp(
-        [width] * (depth + 1) + [1],
-        activation=activation,
-        norm=norm,
-        init=init,
-        gain=gain,
-        bias=False,
-        rng=rng,
-    )
-    net.layers.pop()  # only the hidden layers
-    # Copies of one input, and at the output the gradient of one unit each: the
-    # gradients of layer l are then the rows of the Jacobian dh_L / dh_l.
-    net.forward(np.tile(rng.standard_normal(width), (width, 1)))
-    net.backward(np.eye(width), record=True)
-    size = len(net.layers) // depth
-    rows = net.output_grads[size - 1 :: size][:-1]
-    return np.array([np.linalg.svd(row, compute_uv=False) for row in rows[::-1]])
 
 
 def spectrum(jacobian, *, rtol=1e-9):
