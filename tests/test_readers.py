@@ -6,16 +6,7 @@ import pytest
 import reach
 
 # What waits for a notebook that is still to be written, by module or by name.
-WAITING = {
-    "normlib.batch.least_squares": "11",
-    "normlib.family": "11",
-    "normlib.gradients.effective_rate": "11",
-    "normlib.gradients.scale_invariance": "11",
-    "normlib.gradients.weight_decay": "11",
-    "normlib.norms.group_norm_backward": "11",
-    "normlib.norms.instance_norm_backward": "11",
-    "normlib.sphere.jacobians": "11",
-}
+WAITING = {}
 # Read by the tests of every lesson; and a method that matplotlib calls.
 BESIDE = {
     "normlib.lessons",

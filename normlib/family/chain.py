@@ -1,4 +1,4 @@
-"""A deep chain of weight-normalized layers: what its start fits, and what it does not."""
+"""A deep chain of weight-normalized layers: what its start fits, and what not."""
 
 from typing import NamedTuple
 
