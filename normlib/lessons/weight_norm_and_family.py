@@ -290,10 +290,11 @@ LENGTH = [
         ),
     ),
     Notice(
-        "Start 0.3 times as long: the first step throws W out, then it is as before.",
-        {"start": 0.3},
+        "Start 0.1 times as long: the first step throws W out, and then it is as "
+        "before.",
+        {"start": 0.1},
         lambda figure: (
-            _angles(figure, "decay")[0] > 20
+            _angles(figure, "decay")[0] > 45
             and 6 < np.median(_angles(figure, "decay")[-100:]) < 8
         ),
     ),

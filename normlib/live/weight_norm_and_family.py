@@ -84,7 +84,7 @@ class Light(LiveFigure):
             )
         ):
             bottom = 0.675 - 0.315 * k
-            ax = fig.add_axes((0.16, bottom, 0.50, 0.29))
+            ax = fig.add_axes((0.16, bottom, 0.55, 0.29))
             fig.text(0.015, bottom + 0.145, name, va="center", weight="bold")
             self.rows.append(_Row(ax, len(SHOWN), low, high))
             if k == 0:
@@ -93,9 +93,9 @@ class Light(LiveFigure):
                 self.frame.set_edgecolor(style.WARN)
                 self.frame.set_clip_on(False)
                 ax.add_collection(self.frame)
-                self.light = fig.text(0.69, bottom + 0.145, "", va="center")
+                self.light = fig.text(0.735, bottom + 0.145, "", va="center")
             else:
-                titles.append(fig.text(0.69, bottom + 0.145, "", va="center"))
+                titles.append(fig.text(0.735, bottom + 0.145, "", va="center"))
         self.moved = titles
         meshes = [row.mesh for row in self.rows]
         return [*meshes, self.frame, self.light, *self.moved]
@@ -176,7 +176,13 @@ class Style(LiveFigure):
             "content": controls.whole("content: digit", 0, 9, 3),
             "style": controls.whole("style: digit", 0, 9, 7),
             "colours": controls.choice("style: colours", list(COLOURS), "red on cream"),
-            "share": controls.slider("share of the style", 0.0, 1.0, 0.0, 0.05),
+            "share": controls.slider(
+                "share of the style",
+                0.0,
+                1.0,
+                0.0 if self.function is None else 1.0,
+                0.05,
+            ),
         }
 
     def draw(self, fig):
@@ -213,16 +219,11 @@ class Style(LiveFigure):
         """Take mean and deviation of each channel over, and show all three."""
         c = coloured(self.pixels[content], (0.1, 0.1, 0.1), (1.0, 1.0, 1.0))
         s = coloured(self.pixels[style], *COLOURS[colours])
+        self._show(0, c)
+        self._show(1, s)
+        self._show(2, None)  # stays so if the reader's function fails
         y = self._restyle(c, s, share)
-        for mesh, bars, dots, image in zip(
-            self.meshes, self.bars, self.dots, (c, s, y), strict=True
-        ):
-            mesh.set_array(np.clip(image, 0, 1).transpose(1, 2, 0))
-            mean, std = image.mean(axis=(1, 2)), image.std(axis=(1, 2))
-            bars.set_segments(
-                [[(mean[k] - std[k], k), (mean[k] + std[k], k)] for k in range(3)]
-            )
-            dots.set_offsets(np.column_stack([mean, range(3)]))
+        self._show(2, y)
         self.result = y
         return (
             f"Digit {content}, with {share:.0%} of the style of a {style} in "
@@ -230,6 +231,21 @@ class Style(LiveFigure):
             f"{y[0].std():.2f}; the style has {s[0].mean():.2f} and {s[0].std():.2f}, "
             f"the content {c[0].mean():.2f} and {c[0].std():.2f}."
         )
+
+    def _show(self, k, image):
+        """Show one of the three pictures, or nothing in its place."""
+        mesh, bars, dots = self.meshes[k], self.bars[k], self.dots[k]
+        if image is None:
+            mesh.set_array(np.full((8, 8, 3), 0.95))
+            bars.set_segments([])
+            dots.set_offsets(np.empty((0, 2)))
+            return
+        mesh.set_array(np.clip(image, 0, 1).transpose(1, 2, 0))
+        mean, std = image.mean(axis=(1, 2)), image.std(axis=(1, 2))
+        bars.set_segments(
+            [[(mean[k] - std[k], k), (mean[k] + std[k], k)] for k in range(3)]
+        )
+        dots.set_offsets(np.column_stack([mean, range(3)]))
 
     def _restyle(self, content, style, share):
         if self.function is None:
@@ -633,7 +649,9 @@ class Length(_Trained):
                 "length of W", ["weight decay", "held fixed", "both"], "weight decay"
             ),
             "weight_decay": controls.steps("decay", [0.01, 0.02, 0.04], 0.02),
-            "start": controls.steps("weights at start times", [0.3, 1.0, 3.0], 1.0),
+            "start": controls.steps(
+                "weights at start times", [0.1, 0.4, 1.0, 3.0], 0.4
+            ),
         }
 
     def draw(self, fig):
@@ -645,7 +663,7 @@ class Length(_Trained):
             ax.set_title(name)
             ax.minorticks_off()
             if left < 0.3:
-                ax.set_ylim(1, 60)
+                ax.set_ylim(0.7, 60)
                 ax.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
             else:
                 ax.set_ylim(0.2, 90)
