@@ -1,4 +1,4 @@
-"""Weights before a norm: scale, angles, growth, decay; least squares.
+"""Weights before a norm: scale, angles, decay, a fixed length.
 
 The seeds are not those with which the claims and margins were found.
 """
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from normlib.batch.least_squares import any_learning_rate, length_direction
 from normlib.gradients.effective_rate import same_trajectory
 from normlib.gradients.fixed_length import length_steps
 from normlib.gradients.held_constant import train_normalized
@@ -141,32 +140,6 @@ def test_equilibrium_forgets_the_start(equilibria):
         assert np.mean([run.norm for run in runs]) == pytest.approx(expected, rel=0.05)
 
 
-# Least squares --------------------------------------------------------------------
-
-
-def test_normalized_least_squares_bears_any_rate():
-    runs = [any_learning_rate(seed) for seed in SEEDS]
-    for run in runs:
-        above = run.rates > run.limit
-        assert not np.isfinite(run.plain[above]).any()
-        assert np.isfinite(run.plain[~above]).all()
-        assert np.isfinite(run.normalized).all()
-        assert (run.normalized <= run.start).all()
-    relative = np.mean([run.normalized / run.start for run in runs], axis=0)
-    assert (relative[runs[0].rates <= 10] < 0.01).all(), relative
-    assert relative[-1] > 0.05  # finite, but hardly moved
-
-
-def test_length_and_direction_are_no_faster():
-    """Not reproduced: no reliable speed-up on least squares (mean of 12 problems)."""
-    runs = [length_direction(seed) for seed in range(200, 212)]
-    for kappa in range(3):
-        ratio = np.mean([np.log(r.decoupled[kappa] / r.plain[kappa]) for r in runs])
-        assert 0.5 < np.exp(ratio) < 1.6, ratio
-    wins = sum(r.decoupled[2] < r.plain[2] for r in runs)
-    assert 0 < wins < 12
-
-
 # Errors ---------------------------------------------------------------------------
 
 
@@ -179,9 +152,6 @@ def test_length_and_direction_are_no_faster():
         (lambda: next(weight_decay_steps(weight_decay=0)), "weight_decay must be"),
         (lambda: next(weight_decay_steps(norm=None)), "norm must be"),
         (lambda: next(weight_decay_steps(wrong_labels=2)), "wrong_labels"),
-        (lambda: any_learning_rate(kappa=0.5), "kappa must be at least 1"),
-        (lambda: any_learning_rate(rates=(-1.0,)), "rates must be above 0"),
-        (lambda: length_direction(dimension=1), "dimension must be at least 2"),
     ],
 )
 def test_errors_say_what_is_wrong(make, words):
