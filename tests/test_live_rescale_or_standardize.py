@@ -102,7 +102,7 @@ def test_the_outlier_sentence_and_curves_are_right(n):
     others = x[:-1]
     share = (others.max() - others.min()) / (x.max() - x.min())
     z = (x - x.mean()) / x.std()
-    for words in (f"{share:.3f} of", f"deviation of {z[:-1].std():.3f}. "):
+    for words in (f"others {share:.3f} of", f"deviation of {z[:-1].std():.3f}. "):
         assert words in figure.sentence
     assert f"lands at {z[-1]:.2f}" in figure.sentence
     assert z[-1] <= np.sqrt(n - 1)

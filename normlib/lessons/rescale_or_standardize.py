@@ -49,9 +49,8 @@ QUESTIONS = {
         right="as before, on another scale",
     ),
     "outlier": Question(
-        "One of 20 values is a typing error, far off, and both recipes squeeze the "
-        "other 19 together: that is the figure. In a column of 1000 values with an "
-        "error as far off, which recipe leaves the others more of their spread?",
+        "One of 20 values is a typing error, and both recipes squeeze the others. "
+        "Which recipe leaves them more of their spread if there are 1000 values?",
         {
             "neither": "The error still sets the maximum alone, but its square is now "
             "one of 1000 in the variance.",

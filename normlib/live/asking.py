@@ -5,6 +5,8 @@ import re
 
 import ipywidgets as widgets
 
+from normlib.live.style import lecture_mode
+
 COMMIT = "Commit to an answer: it stays, and then you see."
 RUN = "<p><em>Run all cells to answer.</em></p>"
 
@@ -78,7 +80,7 @@ class Choice:
             made.on_click(lambda pressed: self.commit(pressed.description))
         row = widgets.HBox(self.buttons)
         row.add_class("normlib-options")
-        self.answer = says(COMMIT, "status")
+        self.answer = says("" if lecture_mode() else COMMIT, "status")
         question = widgets.HTML(f"{LOOK}<p><b>{rich(text)}</b></p>")
         self.widget = widgets.VBox([question, row, self.answer])
         self.widget.add_class("normlib-question")

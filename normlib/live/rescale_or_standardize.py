@@ -357,10 +357,9 @@ class Outlier(LiveFigure):
         others = y[:-1]
         return (
             f"One of {n} values lies {strength:.0f} standard deviations out. Min-max "
-            f"leaves the others {np.ptp(min_max(x)[:-1]):.3f} of the range 0 to 1. "
-            f"Standardizing leaves them a standard deviation of {others.std():.3f}. "
-            f"The outlier lands at {y[-1]:.2f}; none of {n} values gets beyond "
-            f"{np.sqrt(n - 1):.2f}."
+            f"leaves the others {np.ptp(min_max(x)[:-1]):.3f} of the range 0 to 1, "
+            f"standardizing a standard deviation of {others.std():.3f}. The outlier "
+            f"lands at {y[-1]:.2f}."
         )
 
 

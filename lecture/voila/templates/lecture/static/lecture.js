@@ -6,6 +6,7 @@
   const SLIDE_HEIGHT = 900;
   const FIGURE_HEIGHT = { most: 640, least: 240, step: 20 };
   const TYPE = { most: 34, least: 20, step: 1 };
+  const TYPE_BESIDE_FIGURE = 27; // so that the labels of the picture can be read too
 
   // Voilà keeps the Reveal object to itself; this is its public way in.
   const reveal = (method, ...args) =>
@@ -66,9 +67,11 @@
 
   const fit = (slide) => {
     slide.classList.remove("too-long");
-    slide.style.setProperty("--type", `${TYPE.most}px`);
+    const figure = slide.querySelector(".normlib-figure");
+    const most = figure ? TYPE_BESIDE_FIGURE : TYPE.most;
+    slide.style.setProperty("--type", `${most}px`);
     shrink(slide, "--figure-height", FIGURE_HEIGHT);
-    shrink(slide, "--type", TYPE);
+    shrink(slide, "--type", { ...TYPE, most });
     slide.classList.toggle("too-long", overflows(slide));
   };
   const fitShown = () => {
