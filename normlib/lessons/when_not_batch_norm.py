@@ -111,8 +111,8 @@ LENGTHS = [
         lambda figure: _means(figure).count[-1] == 2,
     ),
     Notice(
-        "Make the longest one short: the last three steps are gone, and a running "
-        "mean for them would never have been seen.",
+        "Make the longest one short: no sequence reaches the last three steps, and no "
+        "running mean of them exists.",
         {"sequence": 0, "length": 3},
         lambda figure: (_means(figure).count[-3:] == 0).all(),
     ),

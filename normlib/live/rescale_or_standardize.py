@@ -127,10 +127,11 @@ class Valley(LiveFigure):
         self.title.set_text(f"features {features}")
         h = covariance(std if features == "as they are" else 1.0, correlation)
         ratio = np.linalg.cond(h)
+        shape = f"{ratio:,.0f} times as steep across as along"
         return (
-            f"Features {features}: the valley is {ratio:.0f} times as steep across as "
-            f"along. Steps until 1 % of the loss is left: {needed['as they are']} with "
-            f"the features as they are, {needed['standardized']} standardized."
+            f"Features {features}: the valley is {shape if ratio > 1.01 else 'round'}. "
+            f"Steps until 1 % of the loss is left: {needed['as they are']:,} with the "
+            f"features as they are, {needed['standardized']:,} standardized."
         )
 
     def _set_plane(self, h, best, w):

@@ -168,7 +168,11 @@ class Lengths(LiveFigure):
             }
 
         return [
-            Touch(self.left, to_values, "Drag a sequence to make it longer or shorter.")
+            Touch(
+                self.left,
+                to_values,
+                "Drag a sequence to change its length; the others keep their own.",
+            )
         ]
 
     def move(self, sequence, length, padding):
