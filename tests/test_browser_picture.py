@@ -264,6 +264,13 @@ def test_the_picture_scrolls_rather_than_shrinks(live):
         scroll = figure(live).locator(".normlib-scroll")
         assert scroll.evaluate("s => s.scrollWidth > s.clientWidth")
         assert scroll.get_attribute("tabindex") == "0"
+        live.set_viewport_size({"width": 720, "height": 900})
+        cut = """figure => {
+          const edge = figure.getBoundingClientRect().right + 1;
+          return [...figure.querySelectorAll(".widget-readout")]
+            .filter((part) => part.getBoundingClientRect().right > edge).length;
+        }"""
+        assert until(lambda: figure(live).evaluate(cut) == 0, 5)
     finally:
         live.set_viewport_size({"width": 1440, "height": 900})
 
