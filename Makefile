@@ -19,12 +19,13 @@ NBVAL := --nbval --nbval-cell-timeout=120 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 READY := $(VENV)/ready
 
-.PHONY: help setup lab lecture test lint format test-code test-notebooks \
+.PHONY: help setup lab lecture room test lint format test-code test-notebooks \
 	test-browser bench images notebooks lock clean
 
 help:
 	@echo "make lab        open JupyterLab on the first notebook"
 	@echo "make lecture    show a notebook as slides with live sliders (NB=02)"
+	@echo "make room       serve the site's page of it to phones in this network"
 	@echo "make test       run every test: lint, code, notebooks, browser"
 	@echo "make format     mend what the linter can, and lay out all code"
 	@echo "make bench      time the live figures"
@@ -46,8 +47,12 @@ lab: $(READY)
 	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
+# ROOM=<address of the site> prints where the room can follow on phones.
 lecture: $(READY)
-	$(RUN) lecture/present.py $(NB)
+	$(RUN) lecture/present.py $(NB) $(if $(ROOM),--room "$(ROOM)")
+
+room: $(READY)
+	$(RUN) lecture/room.py $(NB)
 
 # All in one run, so that no core waits for the last test of one kind: the cells of a
 # notebook stay together, browser tests come before the many short ones.
@@ -88,7 +93,7 @@ lock:
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
 	.lock-venv/bin/uv pip compile pyproject.toml tools/lock_also.txt \
-		--extra test --extra fast --universal --python-version 3.11 --only-binary :all: \
+		--extra test --extra fast --extra room --universal --python-version 3.11 --only-binary :all: \
 		--fork-strategy fewest --generate-hashes --upgrade \
 		--no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
 	rm -rf .lock-venv

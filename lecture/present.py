@@ -16,6 +16,8 @@ import os
 import socket
 from pathlib import Path
 
+import room
+
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parent / "notebooks"
 
@@ -115,6 +117,11 @@ def main(argv=None):
         default="127.0.0.1",
         help="address to listen at, for others in the room (default: only this one)",
     )
+    parser.add_argument(
+        "--room",
+        metavar="URL",
+        help="address of the site, or of a page of it, that the room opens on phones",
+    )
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     options = parser.parse_args(argv)
 
@@ -131,6 +138,8 @@ def main(argv=None):
     print(f"Slides of {target.name} at http://{options.ip}:{port}/  (Ctrl-C ends)")
     if options.ip not in ("127.0.0.1", "localhost"):
         print(ROOM)
+    if options.room:
+        print(room.announcement(room.page_of(options.room, target)))
     print(__doc__.split("\n\n")[-1].replace("``", ""), flush=True)
 
     from traitlets.config import Config
