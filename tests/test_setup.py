@@ -1,5 +1,6 @@
 """The files that build the environment say the same, and the library stays light."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -24,8 +27,8 @@ def by_name(lines):
 
 
 def conda_requirements():
-    text = (ROOT / "environment.yml").read_text()
-    return by_name(re.findall(r"^  - (\S+)$", text.split("dependencies:")[1], re.M))
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    return by_name(line for line in lines if not line.startswith("python="))
 
 
 def locked():
@@ -39,10 +42,40 @@ def locked():
 
 def test_conda_and_pip_install_the_same():
     conda = conda_requirements()
-    assert str(conda.pop("python")) == PROJECT["requires-python"]
     conda.pop("pip")
     conda.pop("flit-core")  # what builds the package, not what it needs
     assert conda == by_name(PROJECT["dependencies"])
+
+
+def test_binder_finds_a_version_of_python_that_will_do():
+    """A range such as python>=3.11 is not read: repo2docker then takes Python 3.10."""
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    found = [re.match(r"python\s*=+\s*([\d\.]*)", line) for line in lines]
+    (version,) = [match.group(1) for match in found if match]
+    assert re.fullmatch(r"3\.\d+", version)
+    assert f"{version}.0" in SpecifierSet(PROJECT["requires-python"])
+
+
+def test_post_build_is_a_script_that_installs_the_package():
+    script = ROOT / "postBuild"
+    assert script.read_text().startswith("#!/bin/bash\n")
+    if os.name != "nt":  # where a file has no such mark
+        assert os.access(script, os.X_OK)
+    assert "pip install --no-deps --no-build-isolation -e ." in script.read_text()
+    assert "flit-core" in conda_requirements()  # without isolation it must be there
+
+
+def test_the_dev_container_runs_commands_that_exist():
+    made = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    make, target = made["postCreateCommand"].split()
+    assert make == "make" and target in targets
+    python = re.search(r"/python:(\d+\.\d+)-", made["image"]).group(1)
+    assert f"{python}.0" in SpecifierSet(PROJECT["requires-python"])
+    ports = {int(port) for port in made["portsAttributes"]}
+    assert ports == set(made["forwardPorts"])
+    slides = (ROOT / "lecture" / "present.py").read_text("utf-8")
+    assert all(str(port) in slides for port in ports - {8888})  # that of JupyterLab
 
 
 def test_lock_pins_every_package_with_hashes():
