@@ -26,7 +26,7 @@ def press_and_drag(touch, start, end, values):
 
 def test_the_light_is_that_of_plain_arithmetic():
     figure = Light()
-    figure.set(image=2, contrast=0.4, brightness=0.3)
+    figure.set(image="2", contrast=0.4, brightness=0.3)
     images = figure.images[:, 0].copy()
     images[2] = 0.4 * images[2] + 0.3
     batch = (images - images.mean()) / np.sqrt(images.var() + 1e-5)
@@ -42,15 +42,14 @@ def test_the_light_is_that_of_plain_arithmetic():
 def test_dragging_an_image_picks_it_and_moves_its_light():
     figure = Light()
     (touch,) = figure.touches()
-    values = {"image": 1, "contrast": 0.5, "brightness": 0.2}
+    values = {"image": "1", "contrast": 0.5, "brightness": 0.2}
     asked = press_and_drag(touch, (20.0, 4.0), (22.0, 6.0), values)
-    assert asked["image"] == 2
+    assert asked["image"] == "2"
     assert asked["brightness"] > 0.2 and asked["contrast"] < 0.5
-    assert press_and_drag(touch, (99.0, 4.0), (99.0, 4.0), values) == {
-        "image": 3,
-        "contrast": 0.5,
-        "brightness": 0.2,
-    }
+    still = press_and_drag(touch, (99.0, 4.0), (99.0, 4.0), values)
+    assert still == values | {"image": "3"}
+    still = press_and_drag(touch, (20.0, 4.0), (20.0, 4.0), values | {"image": "all"})
+    assert still["image"] == "all"
 
 
 def test_the_result_has_the_statistics_of_the_style():
@@ -130,6 +129,8 @@ def test_the_start_shrinks_or_holds():
 
 def test_a_cell_is_filled_once_its_change_is_applied():
     figure = Invariances()
+    assert [mark.get_text() for mark in figure.marks].count("?") == 23
+    figure.set(strength=1.0)
     assert {mark.get_text() for mark in figure.marks} == {"?"}
     (touch,) = figure.touches()
     figure.set(**press_and_drag(touch, (4.2, 0.1), (4.2, 0.1), {}), strength=2.0)

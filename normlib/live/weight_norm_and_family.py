@@ -67,10 +67,11 @@ class Light(LiveFigure):
 
     def make_controls(self):
         """Return the controls: which image, its contrast and its brightness."""
+        images = [str(k) for k in range(len(SHOWN))]
         return {
-            "image": controls.whole("image", 0, len(SHOWN) - 1, 1),
-            "contrast": controls.slider("its contrast", 0.1, 1.0, 1.0, 0.05),
-            "brightness": controls.slider("its brightness", 0.0, 0.6, 0.0, 0.05),
+            "image": controls.choice("image", [*images, "all"], "1"),
+            "contrast": controls.slider("contrast", 0.1, 1.0, 0.4, 0.05),
+            "brightness": controls.slider("brightness", 0.0, 0.6, 0.3, 0.05),
         }
 
     def draw(self, fig):
@@ -78,9 +79,9 @@ class Light(LiveFigure):
         self.rows, self.moved, titles = [], [], []
         for k, (name, low, high) in enumerate(
             (
-                ("what goes in", 0, 1.25),
-                ("batch norm", -1.3, 2),
-                ("instance norm", -1.3, 2),
+                ("what\ngoes in", 0, 1.25),
+                ("batch\nnorm", -1.3, 2),
+                ("instance\nnorm", -1.3, 2),
             )
         ):
             bottom = 0.675 - 0.315 * k
@@ -104,9 +105,10 @@ class Light(LiveFigure):
         """Let an image be picked, and its light be dragged."""
 
         def to_values(x, y, start):
-            image = int(np.clip(start.x // (8 + GAP), 0, len(SHOWN) - 1))
+            pressed = int(np.clip(start.x // (8 + GAP), 0, len(SHOWN) - 1))
+            every = start.values["image"] == "all"
             return {
-                "image": image,
+                "image": "all" if every else str(pressed),
                 "brightness": start.values["brightness"] + 0.06 * (x - start.x),
                 "contrast": start.values["contrast"] - 0.12 * (y - start.y),
             }
@@ -115,32 +117,33 @@ class Light(LiveFigure):
         return [Touch(self.top, to_values, hint)]
 
     def move(self, image, contrast, brightness):
-        """Change one image, normalize the batch, and compare with the plain batch."""
+        """Change the light, normalize the batch, and compare with the plain batch."""
+        changed = np.array([image in ("all", str(k)) for k in range(len(SHOWN))])
         x = self.images.copy()
-        x[image] = relight(x[image], contrast, brightness)
+        x[changed] = relight(x[changed], contrast, brightness)
         found = [x, *(norm(x)[0] for norm in (batch_norm, instance_norm))]
         for row, values in zip(self.rows, found, strict=True):
             row.show(values[:, 0])
-        left = image * (8 + GAP)
+        lefts = np.flatnonzero(changed) * (8 + GAP)
         self.frame.set_verts(
-            [[(left, 0), (left + 8, 0), (left + 8, 8), (left, 8)]],
+            [[(left, 0), (left + 8, 0), (left + 8, 8), (left, 8)] for left in lefts]
         )
-        mean, std = x[image].mean(), x[image].std()
-        self.light.set_text(f"image {image}: mean {mean:.2f},\ndeviation {std:.2f}")
-        gaps = []
+        who = "all images" if image == "all" else f"image {image}"
+        mean, std = x[changed].mean(), x[changed].std()
+        self.light.set_text(f"{who}: mean {mean:.2f},\ndeviation {std:.2f}")
+        self.gaps = []  # of the changed and of the other images, by norm
         for text, plain, now in zip(self.moved, self.plain, found[1:], strict=True):
             gap = np.abs(now - plain).max(axis=(1, 2, 3))
-            gaps.append((gap[image], np.delete(gap, image).max()))
-            text.set_text(
-                f"image {image} moved by {gaps[-1][0]:.2f},\n"
-                f"the others by {gaps[-1][1]:.2f}"
-            )
-        self.gaps = gaps
+            others = gap[~changed].max(initial=0.0)
+            self.gaps.append((gap[changed].max(), others))
+            tail = "" if image == "all" else f",\nthe others by {others:.2f}"
+            text.set_text(f"{who} moved by {gap[changed].max():.2f}{tail}")
+        batch, instance = self.gaps
+        others = "" if image == "all" else f" and those of the others by {batch[1]:.2f}"
         return (
-            f"Image {image}: contrast {contrast:.2f}, brightness {brightness:.2f}. "
-            f"After batch norm its pixels moved by up to {gaps[0][0]:.2f} and those of "
-            f"the others by {gaps[0][1]:.2f}; after instance norm by "
-            f"{gaps[1][0]:.2f} and {gaps[1][1]:.2f}."
+            f"{who[0].upper()}{who[1:]}: contrast {contrast:.2f}, brightness "
+            f"{brightness:.2f}. After batch norm the pixels moved by up to "
+            f"{batch[0]:.2f}{others}; after instance norm by {instance[0]:.2f}."
         )
 
 
@@ -180,7 +183,7 @@ class Style(LiveFigure):
                 "share of the style",
                 0.0,
                 1.0,
-                0.0 if self.function is None else 1.0,
+                1.0,
                 0.05,
             ),
         }
@@ -189,7 +192,7 @@ class Style(LiveFigure):
         """Draw three pictures and their means and deviations."""
         self.meshes, self.bars, self.dots = [], [], []
         for k, name in enumerate(("content", "style", "result")):
-            left = 0.06 + 0.335 * k
+            left = 0.085 + 0.325 * k
             ax = fig.add_axes((left, 0.435, 0.25, 0.49))
             ax.set(xlim=(0, 8), ylim=(8, 0), aspect="equal", xticks=[], yticks=[])
             ax.set_title(name)
@@ -439,10 +442,10 @@ class Start(LiveFigure):
 LETTERS = "ABCDEF"
 WORDS = (
     "all\nweights\ntimes s",
-    "all units\n+ one\nvector",
-    "one unit's\nweights\ntimes s",
+    "vector\nadded to\nall units",
+    "one\nunit\ntimes s",
     "all\ndata\ntimes s",
-    "all data\n+ one\nvector",
+    "vector\nadded to\nall data",
     "one\ncase\ntimes s",
 )
 LONG = dict(
@@ -478,7 +481,7 @@ class Invariances(LiveFigure):
             "change": controls.steps(
                 "change", [(letter, k) for k, letter in enumerate(LETTERS)], 0
             ),
-            "strength": controls.slider("strength s", 0.25, 4.0, 1.0, 0.25),
+            "strength": controls.slider("strength s", 0.25, 4.0, 3.0, 0.25),
             "fill": controls.choice("fill in", ["this cell", "all cells"], "this cell"),
         }
 
