@@ -37,6 +37,13 @@ class Question:
                 f"right must be one of {list(self.options)}, got {self.right!r}"
             )
 
+    def reply(self, choice):
+        """Return the option that is right, and what to say to `choice`."""
+        words = self.options[self.right]
+        if choice == self.right:
+            return self.right, f"**Right.** {words}"
+        return self.right, f"**No.** {self.options[choice]} **{self.right}**: {words}"
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -117,6 +124,16 @@ class Card:
     topic: str = ""
     back: str = ""
 
+    def reply(self, choice):
+        """Return "True" or "False", as code decides now, and what to say to `choice`."""
+        holds = self.test()
+        if not isinstance(holds, bool | np.bool_):
+            raise TypeError(f"test must return True or False, got {holds!r}")
+        right = str(bool(holds))
+        word = "Right" if choice == right else "No"
+        back = f" See notebook {self.back}." if self.back else ""
+        return right, f"**{word}: computed just now, it is {right}.** {self.why}{back}"
+
 
 @dataclass
 class Kept:
@@ -160,16 +177,11 @@ class Lesson:
     def ask(self, key):
         """Show a question; what holds, and why, comes after the reader committed."""
         question = _find(self.questions, key, "question")
-
-        def reply(choice):
-            right, words = question.right, question.options[question.right]
-            if choice == right:
-                return right, f"**Right.** {words}"
-            return right, f"**No.** {question.options[choice]} **{right}**: {words}"
-
         self._last_question = key
         self._waiting[key] = []
-        choice = self._choice("prediction", key, question.text, question.options, reply)
+        choice = self._choice(
+            "prediction", key, question.text, question.options, question.reply
+        )
         words = f"{question.text} [{' / '.join(choice.options)}]"
         page.show(choice.widget, choice.static(), words)
 
@@ -307,18 +319,7 @@ class Lesson:
 
     def _card(self, key):
         card = _find(self.cards, key, "card")
-
-        def reply(choice):
-            holds = card.test()
-            if not isinstance(holds, bool | np.bool_):
-                raise TypeError(f"test must return True or False, got {holds!r}")
-            right = str(bool(holds))
-            word = "Right" if choice == right else "No"
-            back = f" See notebook {card.back}." if card.back else ""
-            words = f"**{word}: computed just now, it is {right}.** {card.why}{back}"
-            return right, words
-
-        return self._choice("card", key, card.claim, ["True", "False"], reply)
+        return self._choice("card", key, card.claim, ["True", "False"], card.reply)
 
     def _choice(self, kind, key, text, options, reply):
         kept = self.kept[kind, key]
