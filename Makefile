@@ -20,7 +20,7 @@ NBVAL := --nbval --nbval-cell-timeout=120 \
 READY := $(VENV)/ready
 
 .PHONY: help setup lab lecture room test lint format test-code test-notebooks \
-	test-browser bench images notebooks lock clean
+	test-browser site test-site bench images notebooks lock clean
 
 help:
 	@echo "make lab        open JupyterLab on the first notebook"
@@ -28,6 +28,8 @@ help:
 	@echo "make room       serve the site's page of it to phones in this network"
 	@echo "make test       run every test: lint, code, notebooks, browser"
 	@echo "make format     mend what the linter can, and lay out all code"
+	@echo "make site       write all notebooks as a web site, into _site"
+	@echo "make test-site  write it and test it in the browser"
 	@echo "make bench      time the live figures"
 	@echo "make images     write the pictures in images/ anew"
 	@echo "make notebooks  run the notebooks and save them tidy (NB=02 for one)"
@@ -77,6 +79,12 @@ test-notebooks: $(READY)
 test-browser: $(READY)
 	$(TEST) tests -m browser -rs -n $(WORKERS) --dist loadscope
 
+site: $(READY)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) site/build.py
+
+test-site: site
+	$(TEST) tests/site -rs
+
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
@@ -93,13 +101,13 @@ lock:
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
 	.lock-venv/bin/uv pip compile pyproject.toml tools/lock_also.txt \
-		--extra test --extra fast --extra room --universal --python-version 3.11 --only-binary :all: \
+		--extra test --extra fast --extra room --extra site --universal --python-version 3.11 --only-binary :all: \
 		--fork-strategy fewest --generate-hashes --upgrade \
 		--no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
 	rm -rf .lock-venv
 
 clean:
-	rm -rf artefacts dist .lock-venv .pytest_cache .hypothesis .ruff_cache
+	rm -rf artefacts _site dist .lock-venv .pytest_cache .hypothesis .ruff_cache
 	find . -name .venv -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -print \
 		| xargs rm -rf

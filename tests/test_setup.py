@@ -91,8 +91,8 @@ def test_lock_names_no_index():
 
 
 def test_lock_holds_a_fitting_version_of_every_dependency():
-    extra = PROJECT["optional-dependencies"]["test"]
-    needed = by_name([*PROJECT["dependencies"], *extra])
+    extra = PROJECT["optional-dependencies"]
+    needed = by_name([*PROJECT["dependencies"], *extra["test"], *extra["site"]])
     versions = {name: version for name, version, _ in locked()}
     for name, specifier in needed.items():
         assert versions[name] in specifier, name

@@ -125,7 +125,7 @@ class Card:
     back: str = ""
 
     def reply(self, choice):
-        """Return "True" or "False", as code decides now, and what to say to `choice`."""
+        """Return what code decides now, "True" or "False", and what to say."""
         holds = self.test()
         if not isinstance(holds, bool | np.bool_):
             raise TypeError(f"test must return True or False, got {holds!r}")

@@ -228,6 +228,12 @@ class LiveFigure:
             for artist in self.moving:
                 artist.set_animated(True)
 
+    def as_image(self):
+        """Return the picture as it is now, as a PIL image."""
+        return Image.frombuffer(
+            "RGBA", self.canvas.get_width_height(), self.canvas.buffer_rgba()
+        ).convert("RGB")
+
     def stop(self):
         """Abandon work that is still running and keep what it has drawn."""
         if self._task is not None:
@@ -285,11 +291,6 @@ class LiveFigure:
         if self._waiting is not None:
             self.figure.draw_artist(self._waiting)
 
-    def _picture(self):
-        return Image.frombuffer(
-            "RGBA", self.canvas.get_width_height(), self.canvas.buffer_rgba()
-        ).convert("RGB")
-
     def _encode(self):
         return encode(np.asarray(self.canvas.buffer_rgba()))
 
@@ -302,7 +303,7 @@ class LiveFigure:
     def _small_png(self):
         """Return the picture with 96 colours, a quarter of the bytes, to be saved."""
         buffer = io.BytesIO()
-        picture = self._picture().quantize(96, method=Image.Quantize.MAXCOVERAGE)
+        picture = self.as_image().quantize(96, method=Image.Quantize.MAXCOVERAGE)
         picture.save(buffer, "png", optimize=True)
         return buffer.getvalue()
 
