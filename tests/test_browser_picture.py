@@ -200,6 +200,17 @@ def test_the_sentence_is_spoken_once_after_the_last_move(live):
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 
 
+def violations(page):
+    """Return what axe has to say of every figure on the page."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(
+        """async () => {
+          const { violations } = await axe.run({ include: [[".normlib-figure"]] });
+          return violations.map(({ id, nodes }) => [id, nodes.map((n) => n.html)]);
+        }"""
+    )
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_in_our_output(live, theme):
     change = (
@@ -208,13 +219,7 @@ def test_axe_finds_nothing_in_our_output(live, theme):
     live.evaluate(change, {"theme": theme})
     until(lambda: live.locator(f"[data-jp-theme-name='{theme}']").count())
     time.sleep(0.5)
-    live.evaluate(AXE.read_text(encoding="utf-8"))
-    found = live.evaluate(
-        """async () => {
-          const { violations } = await axe.run({ include: [[".normlib-figure"]] });
-          return violations.map(({ id, nodes }) => [id, nodes.map((n) => n.html)]);
-        }"""
-    )
+    found = violations(live)
     live.evaluate(change, {"theme": "JupyterLab Light"})
     assert found == []
 
@@ -388,6 +393,8 @@ def test_the_right_arrow_shows_every_slide_and_hidden_ones_take_no_focus(slides,
     figure.wait_for()
     assert talk.locator(".slides section:not(.stack):not([inert])").count() == 1
     before = figure.locator(".normlib-sentence").inner_text()
+    assert violations(talk) == []
+    assert figure.locator(".normlib-image").get_attribute("alt") == before
     # After a click the keys go on with the slides.
     figure.locator("button:has-text('layer')").click()
     words = figure.locator(".normlib-sentence")
