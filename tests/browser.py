@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -303,3 +304,19 @@ def wait_until_still(figure, still=0.5, seconds=20):
         time.sleep(0.05)
         if (now := shown(figure)) != last:
             last, since = now, time.monotonic()
+
+
+# Found beside its Python package, which is not wanted: it reads whole pages.
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+
+
+def violations(page, selector):
+    """Return what axe has to say of the parts of a page that `selector` names."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(
+        """async (selector) => {
+          const { violations } = await axe.run({ include: [[selector]] });
+          return violations.map(({ id, nodes }) => [id, nodes.map((n) => n.html)]);
+        }""",
+        selector,
+    )

@@ -16,6 +16,7 @@ from browser import (
     shown,
     start_lab,
     start_slides,
+    violations,
     wait_for_change,
     wait_until_still,
 )
@@ -278,6 +279,7 @@ def test_runs_in_jupyterlab_and_every_control_moves_its_figure(notebook, lab, wa
         panel = lab.query_selector(".jp-NotebookPanel:not(.lm-mod-hidden)")
         panel.query_selector(".jp-Cell").scroll_into_view_if_needed()
         lab.screenshot(path=ARTEFACTS / f"{notebook.stem}_lab.png")
+        assert violations(lab, ".normlib-live") == []
         for number, figure in enumerate(panel.query_selector_all(".normlib-figure"), 1):
             where = f"{notebook.stem}, figure {number}"
             try:

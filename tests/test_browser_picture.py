@@ -6,12 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
-from pathlib import Path
 
 import nbformat
 import pytest
-from browser import FLAGS, ROOT, Watch, find_chromium, start_lab, start_slides
+from browser import (
+    FLAGS,
+    ROOT,
+    Watch,
+    find_chromium,
+    start_lab,
+    start_slides,
+    violations,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -197,20 +203,6 @@ def test_the_sentence_is_spoken_once_after_the_last_move(live):
     assert live.evaluate("window.spoken") == [sentence(live)]
 
 
-AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
-
-
-def violations(page):
-    """Return what axe has to say of every figure on the page."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    return page.evaluate(
-        """async () => {
-          const { violations } = await axe.run({ include: [[".normlib-figure"]] });
-          return violations.map(({ id, nodes }) => [id, nodes.map((n) => n.html)]);
-        }"""
-    )
-
-
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_in_our_output(live, theme):
     change = (
@@ -219,7 +211,7 @@ def test_axe_finds_nothing_in_our_output(live, theme):
     live.evaluate(change, {"theme": theme})
     until(lambda: live.locator(f"[data-jp-theme-name='{theme}']").count())
     time.sleep(0.5)
-    found = violations(live)
+    found = violations(live, ".normlib-figure")
     live.evaluate(change, {"theme": "JupyterLab Light"})
     assert found == []
 
@@ -393,7 +385,7 @@ def test_the_right_arrow_shows_every_slide_and_hidden_ones_take_no_focus(slides,
     figure.wait_for()
     assert talk.locator(".slides section:not(.stack):not([inert])").count() == 1
     before = figure.locator(".normlib-sentence").inner_text()
-    assert violations(talk) == []
+    assert violations(talk, ".normlib-figure") == []
     assert figure.locator(".normlib-image").get_attribute("alt") == before
     # After a click the keys go on with the slides.
     figure.locator("button:has-text('layer')").click()
