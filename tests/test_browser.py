@@ -338,6 +338,9 @@ OUTSIDE = f"""() => {{
     if (!hidden && (box.left < -1 || box.top < -1 || box.right > innerWidth + 1
         || box.bottom > innerHeight + 1)) out.push(part.innerText || part.className);
   }}
+  for (const formula of slide.querySelectorAll("mjx-container")) {{
+    if (formula.scrollWidth > formula.clientWidth + 2) out.push("a formula");
+  }}
   return out;
 }}"""
 

@@ -416,9 +416,9 @@ class Undo(LiveFigure):
     def make_controls(self):
         """Return the controls: steps made, learning rate, factor on the weights."""
         return {
-            "steps": controls.whole("steps of gradient descent", 0, 30, 0),
+            "steps": controls.whole("steps", 0, 30, 0),
             "lr": controls.steps("learning rate", [0.03, 0.1, 0.3, 1.0], 0.3),
-            "factor": controls.steps("W before the norm, times", [0.3, 1.0, 3.0], 1.0),
+            "factor": controls.steps("W times", [0.3, 1.0, 3.0], 1.0),
         }
 
     def draw(self, fig):

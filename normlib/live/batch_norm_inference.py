@@ -227,9 +227,7 @@ class Lag(LiveFigure):
     def make_controls(self):
         """Return the controls: momentum and seed."""
         return {
-            "momentum": controls.steps(
-                "momentum (weight of new)", [0.01, 0.03, 0.1, 0.3, 1.0], 0.3
-            ),
+            "momentum": controls.steps("momentum w", [0.01, 0.03, 0.1, 0.3, 1.0], 0.3),
             "seed": controls.whole("seed", 0, 9, 0),
         }
 

@@ -209,7 +209,7 @@ class Groups(LiveFigure):
     def make_controls(self):
         """Return the controls: images that share a mean, and training images."""
         return {
-            "group": controls.steps("images that share a mean", [4, 8, 16, 32], 8),
+            "group": controls.steps("images per mean", [4, 8, 16, 32], 8),
             "images": controls.steps("training images", [100, 200, 400], 400),
         }
 
@@ -272,7 +272,7 @@ class Switches(LiveFigure):
             "trainable": controls.switch("gamma, beta trainable", True),
             "use_batch": controls.switch("normalize by the batch", True),
             "update": controls.switch("update running", True),
-            "gain": controls.steps("brightness of new data", [0.5, 1.0, 2.0, 3.0], 2.0),
+            "gain": controls.steps("brightness", [0.5, 1.0, 2.0, 3.0], 2.0),
         }
 
     def draw(self, fig):

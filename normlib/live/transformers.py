@@ -59,7 +59,7 @@ class Reverse(LiveFigure):
             "norm": controls.choice("norm N", list(self.kinds), next(iter(self.kinds))),
             "step": controls.whole("step", 0, self.steps, 100, self.every),
             "word": controls.whole("word", 0, 9, 4),
-            "block": controls.whole("attention of block", 1, self.blocks, 1),
+            "block": controls.whole("block", 1, self.blocks, 1),
         }
 
     def draw(self, fig):
@@ -418,7 +418,7 @@ class Keys(LiveFigure):
         return {
             "norm": controls.choice("norm", list(KEY_NORMS), "layer, in the stream"),
             "keys": controls.whole("keys", 4, 40, 20),
-            "size": controls.steps("features of the head", list(self.sizes), 2),
+            "size": controls.steps("head features", list(self.sizes), 2),
             "seed": controls.seed(),
         }
 
@@ -487,7 +487,7 @@ class QueryKey(LiveFigure):
     def make_controls(self):
         """Return the controls: the factor, and which random vectors."""
         return {
-            "times": controls.slider("queries and keys times", 0.5, 8.0, 1.0, 0.5),
+            "times": controls.slider("q and k times", 0.5, 8.0, 1.0, 0.5),
             "seed": controls.seed(),
         }
 
