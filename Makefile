@@ -18,9 +18,11 @@ TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest
 NBVAL := --nbval --nbval-cell-timeout=120 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 READY := $(VENV)/ready
+LITE := .lite-venv
 
 .PHONY: help setup lab lecture room test lint format test-code test-notebooks \
-	test-browser site test-site bench images notebooks lock clean
+	test-browser site test-site lite test-lite smoke-lite bench images notebooks \
+	lock clean
 
 help:
 	@echo "make lab        open JupyterLab on the first notebook"
@@ -30,6 +32,8 @@ help:
 	@echo "make format     mend what the linter can, and lay out all code"
 	@echo "make site       write all notebooks as a web site, into _site"
 	@echo "make test-site  write it and test it in the browser"
+	@echo "make lite       write a JupyterLab that runs in the page, into _site/lab"
+	@echo "make test-lite  write it and test it without its Python"
 	@echo "make bench      time the live figures"
 	@echo "make images     write the pictures in images/ anew"
 	@echo "make notebooks  run the notebooks and save them tidy (NB=02 for one)"
@@ -85,6 +89,25 @@ site: $(READY)
 test-site: site
 	$(TEST) tests/site -rs
 
+# JupyterLab with a Python that runs in the page; its builder has a venv of its own.
+# `make site` empties _site, so it comes first.
+lite: $(LITE)/ready
+	$(LITE)/$(notdir $(BIN))/python deploy/lite/build.py
+
+$(LITE)/ready: deploy/lite/requirements.lock
+	rm -rf $(LITE)
+	$(PYTHON) -m venv $(LITE)
+	$(LITE)/$(notdir $(BIN))/python -m pip install --quiet --no-deps \
+		--only-binary :all: --require-hashes -r $<
+	touch $@
+
+test-lite: $(READY) lite
+	$(TEST) deploy/lite -rs
+
+# Open, run all, move a slider, read: fetches Pyodide over the network.
+smoke-lite: $(READY) lite
+	$(RUN) deploy/lite/smoke.py _site
+
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
 
@@ -104,10 +127,15 @@ lock:
 		--extra test --extra fast --extra room --extra site --universal --python-version 3.11 --only-binary :all: \
 		--fork-strategy fewest --generate-hashes --upgrade \
 		--no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
+	.lock-venv/bin/uv pip compile deploy/lite/requirements.in \
+		--constraints requirements.lock --universal --python-version 3.11 \
+		--only-binary :all: --fork-strategy fewest --generate-hashes --upgrade \
+		--no-annotate --custom-compile-command "make lock" --quiet \
+		-o deploy/lite/requirements.lock
 	rm -rf .lock-venv
 
 clean:
-	rm -rf artefacts _site dist .lock-venv .pytest_cache .hypothesis .ruff_cache
+	rm -rf artefacts _site dist .lock-venv .lite-venv .pytest_cache .hypothesis .ruff_cache
 	find . -name .venv -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -print \
 		| xargs rm -rf
