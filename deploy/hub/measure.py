@@ -24,7 +24,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 HUB = os.environ.get("HUB", "http://127.0.0.1:8000")
@@ -90,6 +90,8 @@ class Student:
         if self.socket is not None:
             self.socket.close()
         await call("DELETE", f"/hub/api/users/{self.name}/server")
+        while (await call("GET", f"/hub/api/users/{self.name}"))["servers"]:
+            await asyncio.sleep(0.5)
         await call("DELETE", f"/hub/api/users/{self.name}")
 
     async def send(self, kind, content):
@@ -207,31 +209,40 @@ async def with_students(count, work):
         for student in students:
             try:
                 await student.stop()
-            except OSError as error:
+            except (OSError, HTTPClientError) as error:
                 print(f"{student.name} was not ended: {error}")
 
 
 async def sizes(students, number):
-    """Return the MB of each student's server and kernel, after a notebook."""
+    """Return MB of server and kernel after a notebook, and seconds of a core."""
     for student in students:
         await student.run_notebook(number)
     rows = []
     for student in students:
         told = await student.run("import os; print(os.getpid(), os.getppid())")
         kernel, server = map(int, told.split())
-        rows.append((pss(server), pss(kernel)))
+        used = [psutil.Process(pid).cpu_times() for pid in (server, kernel)]
+        seconds = sum(times.user + times.system for times in used)
+        rows.append((pss(server), pss(kernel), seconds))
     return rows
 
 
 async def memory(numbers):
     for number in numbers:
         rows = await with_students(3, functools.partial(sizes, number=number))
-        server, kernel = map(statistics.mean, zip(*rows, strict=True))
+        server, kernel, seconds = map(statistics.mean, zip(*rows, strict=True))
         print(
             f"notebook {number}: server {server:.0f} MB, kernel {kernel:.0f} MB, "
-            f"together {server + kernel:.0f} MB, mean of 3 students",
+            f"together {server + kernel:.0f} MB; {seconds:.0f} s of a core to start "
+            "and run all; mean of 3 students",
             flush=True,
         )
+
+
+def seconds_of_cores(hub):
+    """Return what the hub, its proxy, all servers and kernels have used so far."""
+    times = [p.cpu_times() for p in (hub, *hub.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
 
 
 async def moves(counts, number):
@@ -241,20 +252,22 @@ async def moves(counts, number):
     async def work(students):
         await asyncio.gather(*(s.run_notebook(number) for s in students))
         first = None
+        told = await students[0].run("import os; print(os.getppid())")
+        hub = psutil.Process(int(told)).parent()
         for count in counts:
-            psutil.cpu_percent()
+            before = seconds_of_cores(hub)
             some = await asyncio.gather(
                 *(student.move(number, SECONDS) for student in students[:count])
             )
-            busy = psutil.cpu_percent()
+            used = seconds_of_cores(hub) - before
             times = sorted(t for one in some for t in one)
             middle, late = times[len(times) // 2], times[int(0.95 * len(times))]
             first = first or middle
             print(
                 f"{count:3d} students: median {1000 * middle:4.0f} ms, 95 % below "
-                f"{1000 * late:4.0f} ms, {middle / first:.1f} times one student, "
+                f"{1000 * late:4.0f} ms, {middle / first:.1f} times one student; "
                 f"{len(times) / SECONDS:.0f} pictures a second, "
-                f"cores {busy:.0f} % busy",
+                f"{1000 * used / len(times):.0f} ms of a core for each",
                 flush=True,
             )
 
