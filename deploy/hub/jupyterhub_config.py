@@ -17,8 +17,8 @@ ROOT = HERE.parents[1]
 STATE = HERE / "state"
 
 MB = 2**20
-#: Memory that a student with one notebook open takes, as measure.py found it.
-STUDENT_MB = 350
+#: Memory of a student with one notebook open on a sharp screen, see ../README.md.
+STUDENT_MB = 400
 #: Data that each process of a student may hold; then it gets a MemoryError.
 LIMIT_MB = 1000
 #: Memory that is left to the hub, the proxy and the machine.
