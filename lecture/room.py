@@ -16,6 +16,7 @@ import contextlib
 import functools
 import io
 import socket
+import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def announcement(page):
         return f"For the room: {page}\n(for a QR code: pip install segno)\n"
     drawn = io.StringIO()
     segno.make(page, micro=False).terminal(drawn, border=2, compact=True)
-    return f"For the room: {page}\n\n{drawn.getvalue()}"
+    lines = drawn.getvalue().splitlines()
+    if sys.stdout.isatty():  # white on black, whatever the terminal's own colours
+        lines = [f"\x1b[97;40m{line}\x1b[0m" for line in lines]
+    return "\n".join([f"For the room: {page}", "", *lines, ""])
 
 
 def address_here():

@@ -41,11 +41,14 @@ def dark(drawn):
     return rows
 
 
-def test_the_terminal_shows_the_code_of_the_address():
+@pytest.mark.parametrize("colours", [False, True])
+def test_the_terminal_shows_the_code_of_the_address(colours, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: colours)
     segno = pytest.importorskip("segno")  # in the lock, so never skipped in CI
     page = f"http://a.test/{PAGE}"
     first, _, drawn = room.announcement(page).partition("\n\n")
     assert first == f"For the room: {page}"
+    assert ("\x1b[97;40m" in drawn) == colours
     matrix = [list(row) for row in segno.make(page, micro=False).matrix_iter(border=2)]
     assert dark(drawn)[: len(matrix)] == matrix
 
