@@ -87,7 +87,7 @@ site: $(READY)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) site/build.py
 
 test-site: site
-	$(TEST) tests/site -rs
+	$(TEST) tests/site -rs -n $(WORKERS)
 
 # JupyterLab with a Python that runs in the page; its builder has a venv of its own.
 # `make site` empties _site, so it comes first.

@@ -7,6 +7,7 @@ import json
 import re
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 
 import nbformat
 from words import Words, code
@@ -127,9 +128,9 @@ class Notebook:
 
     def _card(self, key, words):
         card = self.lesson.cards[key]
-        return self._choice(
-            "card", key, card.claim, ["True", "False"], card.reply, words
-        )
+        reply = partial(card.reply, when="when this page was made")
+        made = self._choice("card", key, card.claim, ["True", "False"], reply, words)
+        return made | {"back": card.back}
 
     def _choice(self, kind, key, text, options, reply, words):
         replies = [reply(option) for option in options]
@@ -145,6 +146,7 @@ class Notebook:
             "text": words.rich(text),
             "options": [words.rich(option) for option in options],
             "answer": covered,
+            "back": "",  # the notebook to go back to
         }
 
     def _deck(self, topic, words):

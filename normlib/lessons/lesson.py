@@ -124,15 +124,19 @@ class Card:
     topic: str = ""
     back: str = ""
 
-    def reply(self, choice):
-        """Return what code decides now, "True" or "False", and what to say."""
+    def reply(self, choice, when="just now"):
+        """Return what code decides now, "True" or "False", and what to say.
+
+        `when` tells the reader when that was, on a page without a kernel.
+        """
         holds = self.test()
         if not isinstance(holds, bool | np.bool_):
             raise TypeError(f"test must return True or False, got {holds!r}")
         right = str(bool(holds))
         word = "Right" if choice == right else "No"
         back = f" See notebook {self.back}." if self.back else ""
-        return right, f"**{word}: computed just now, it is {right}.** {self.why}{back}"
+        words = f"**{word}: computed {when}, it is {right}.** {self.why}{back}"
+        return right, words
 
 
 @dataclass

@@ -165,6 +165,7 @@ function report() {
       const choice = kept[name];
       const options = all("button", question).map((button) => button.innerHTML);
       const isRight = choice === answerOf(question).right;
+      const back = question.dataset.back ? `: see ${question.dataset.back}` : "";
       if (choice !== undefined) {
         done += 1;
         right += isRight;
@@ -172,7 +173,7 @@ function report() {
       const cells = [
         question.querySelector(".asked").innerHTML,
         options[choice] ?? "open",
-        choice === undefined ? "" : isRight ? "right" : "not right",
+        choice === undefined ? "" : isRight ? "right" : `not right${back}`,
       ];
       for (const cell of cells) row.insertCell().innerHTML = cell;
       return row;
