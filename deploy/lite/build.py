@@ -32,6 +32,13 @@ await piplite.install(["matplotlib", "ipywidgets", "anywidget"])
 await piplite.install("normlib", deps=False)"""
 KERNEL = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
 
+#: Where the templates of the site let a page lead to the lab.
+MARK = re.compile(r"<!-- lab: (\S+) -->")
+LINK = (
+    r' <a href="lab/lab/index.html?path=notebooks/\1">Run it in your browser</a>: '
+    "it fetches a Python of some 30 MB, which starts in about a minute."
+)
+
 
 def pinned(name):
     """Return the lines that pin a package in the lock, with their hashes."""
@@ -109,6 +116,13 @@ def build(out):
             shutil.copytree(contents / "images", out / "images")
 
 
+def link(site):
+    """Let the pages of the site lead to the lab, where their templates say."""
+    for page in site.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(MARK.sub(LINK, text), encoding="utf-8")
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = ROOT / "_site" / "lab"
@@ -116,6 +130,8 @@ def main(argv=None):
     out = parser.parse_args(argv).out.resolve()
     start = time.monotonic()
     build(out)
+    if out == ROOT / "_site" / "lab":
+        link(out.parent)
     files = [path for path in out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     print(f"{out}: {len(files)} files, {size:.1f} MB, {time.monotonic() - start:.0f} s")

@@ -210,8 +210,10 @@ def main(argv=None):
             trial = Trial(page, url, name, arguments.patience)
             try:
                 figures = trial.run()
-                sentences = next(filter(None, map(trial.move, figures)))
-                trial.tell("\n    was: {}\n    now: {}".format(*sentences))
+                if sentences := next(filter(None, map(trial.move, figures)), None):
+                    trial.tell("\n    was: {}\n    now: {}".format(*sentences))
+                else:
+                    trial.tell("no figure has a slider")
                 foreign = [u for u in watch.foreign if not u.startswith(home + "/")]
                 assert not foreign, f"requests to other hosts: {foreign}"
                 assert not watch.wrong, f"errors on the page: {watch.wrong}"

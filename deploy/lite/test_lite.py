@@ -12,6 +12,7 @@ import tomllib
 import zipfile
 from email import message_from_bytes
 
+import build
 import pytest
 import smoke
 from packaging.requirements import Requirement
@@ -129,6 +130,18 @@ def test_the_page_has_the_widgets_and_asks_no_index():
     kernel = settings["litePluginSettings"][f"{smoke.KERNEL}:kernel"]
     assert kernel["disablePyPIFallback"] is True
     assert "pyodideUrl" not in kernel
+
+
+def test_the_pages_of_the_site_lead_to_the_lab(tmp_path):
+    for name in ("index.html", "notebook.html"):
+        page = (ROOT / "site" / "templates" / name).read_text(encoding="utf-8")
+        page = page.replace("{{ notebook.entry.name }}", "02_which.ipynb")
+        (tmp_path / name).write_text(page, encoding="utf-8")
+    build.link(tmp_path)
+    for path in tmp_path.glob("*.html"):
+        address = re.findall(r'href="(lab/[^"]+)"', path.read_text(encoding="utf-8"))
+        assert len(address) == 1
+        assert (SITE / address[0].partition("?")[0]).is_file()
 
 
 def test_the_wheel_draws(tmp_path):
