@@ -13,9 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from notebook import Notebook, words_for
+from notebook import Notebook
 from pictures import draw
-from words import NUMBER
+from words import NUMBER, Words
 
 from normlib.lessons import lessons
 
@@ -59,7 +59,10 @@ def thumb(entry, folder):
 
 def build(out):
     """Write the site to the folder `out`."""
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        if any(out.iterdir()) and not (out / "assets" / "page.js").exists():
+            raise SystemExit(f"{out} holds something else than a site: name another")
+        shutil.rmtree(out)
     shutil.copytree(HERE / "assets", out / "assets")
     pictures = out / "pictures"
     pictures.mkdir()
@@ -82,7 +85,8 @@ def build(out):
     page = templates.get_template("notebook.html")
     rows = []
     for k, notebook in enumerate(notebooks):
-        words = words_for(notebook, notebooks, image)
+        others = {n.number: n.page for n in notebooks if n is not notebook}
+        words = Words(others, image)
         mine = {key: p for (n, key), p in drawn.items() if n == notebook.number}
         parts = list(notebook.parts(words, mine))
         text = page.render(

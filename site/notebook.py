@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import nbformat
-from words import Words, code
+from words import code
 
 from normlib.lessons.checks import verdict
 
@@ -76,7 +76,8 @@ class Notebook:
 
     def needs(self):
         """Return what it builds on, in Markdown."""
-        return next(m[1] for cell, *_ in self.cells if (m := NEEDS.search(cell.source)))
+        found = (NEEDS.search(cell.source) for cell, *_ in self.cells)
+        return next((needs[1] for needs in found if needs), "")
 
     def figures(self):
         """Return the call of each live figure."""
@@ -178,9 +179,3 @@ class Notebook:
             "solution": code(textwrap.dedent(inspect.getsource(exercise.solution))),
             "said": words.rich(said),
         }
-
-
-def words_for(notebook, notebooks, image):
-    """Return the `Words` of a notebook, with links to the others."""
-    others = {n.number: n.page for n in notebooks if n is not notebook}
-    return Words(others, image)
