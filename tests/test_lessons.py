@@ -1,12 +1,15 @@
 """Every lesson holds what it says: notices, mistakes, solutions, cards, secrets."""
 
+import base64
 import inspect
+import io
 import re
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
 from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
@@ -57,6 +60,34 @@ def test_what_there_is_to_notice_is_there(shown, notice):
         figure.set(**at | {"seed": seed})
         held.append(bool(notice.check(figure)))
     assert np.mean(held) >= notice.share, held
+
+
+OPENINGS = [
+    pytest.param(lesson, key, id=f"{lesson.number}-{key}")
+    for lesson in LESSONS.values()
+    for key in lesson.figures
+    if f'lesson.figure("{key}")' in sources(lesson)  # needs none of the reader's code
+]
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float)
+
+
+@pytest.mark.parametrize(("lesson", "key"), OPENINGS)
+def test_the_saved_picture_is_what_the_code_draws(lesson, key):
+    """The comparison of outputs leaves pictures out: an old one would stay."""
+    cells = notebook_of(lesson).cells
+    (cell,) = (c for c in cells if f'lesson.figure("{key}")' in c.source)
+    page = next(o.data["text/html"] for o in cell.outputs if "text/html" in o.data)
+    saved = pixels(base64.b64decode(re.search(r"base64,([^\"]*)", page)[1]))
+    figure = lesson.figures[key].make()
+    drawn = pixels(figure._small_png())
+    assert saved.shape == drawn.shape
+    # A machine that rounds otherwise may move an edge of a letter; what was trained
+    # for hundreds of steps may end a little elsewhere.
+    slack = 1.5 if inspect.isgeneratorfunction(figure.move) else 0.3
+    assert np.abs(saved - drawn).mean() < slack
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
