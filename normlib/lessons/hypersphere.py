@@ -23,29 +23,30 @@ from normlib.sphere.wrong_norms import WRONG_NORMS
 
 QUESTIONS = {
     "two": Question(
-        "Two features, `x[0]` and `x[1]`, not equal, and `eps` = 0. How many different "
-        "results can layer norm have?",
+        "Two features and `eps` = 0. Layer norm makes (1, -1) of (3, 1). What does it "
+        "make of (3, 2.9)?",
         {
-            "one": "The sign of the difference survives.",
-            "two": "On the line of mean 0 only two points have length `sqrt(2)`. Which "
-            "feature is larger decides between them; nothing else survives.",
-            "infinitely many": "There are infinitely many inputs, but the mean and the "
-            "length are taken away, and a point has only two numbers.",
+            "(0.05, -0.05), since they differ little": "That is left without the mean. "
+            "But its standard deviation is 0.05 too, and divides it.",
+            "(1, -1)": "On the line of mean 0 only two points have length `sqrt(2)`. "
+            "Which feature is larger decides between them; nothing else survives.",
+            "(0, 0), since they are nearly equal": "Only of equal features is nothing "
+            "left.",
         },
-        right="two",
+        right="(1, -1)",
     ),
     "three": Question(
-        "And three features: where can results lie?",
+        "With three features the results fill a circle, as the figure shows. What do "
+        "they fill with four?",
         {
-            "at two points": "Three numbers less two leave one: an angle.",
-            "on a circle of radius 1": "The length is the square root of n times the "
-            "standard deviation, and that is made 1.",
-            "on a circle of radius 1.73": "They lie on the plane orthogonal to "
-            "(1, 1, 1), at distance `sqrt(3)` from the origin. A sphere cut by a plane "
-            "through its centre is a circle.",
-            "on a sphere": "The mean is gone, so they all lie on a plane.",
+            "a circle of radius 2": "Four numbers less two, the mean and the length, "
+            "leave two angles; a circle has one.",
+            "a sphere of radius 2, like the surface of a ball": "The vectors of mean 0 "
+            "have three dimensions left. Those of length `sqrt(4)` among them form the "
+            "surface of a ball.",
+            "all vectors of length 2": "They have mean 0, and not all of these have.",
         },
-        right="on a circle of radius 1.73",
+        right="a sphere of radius 2, like the surface of a ball",
     ),
     "eps": Question(
         "The variance of a point equals `eps`. How long is its result, as a fraction "
@@ -60,16 +61,17 @@ QUESTIONS = {
         right="0.71",
     ),
     "gamma": Question(
-        "n = 3 and `gamma` = (2, 1, 1). The circle of results becomes ...",
+        "n = 3, `beta` = 0 and `gamma` = (0, 1, 1): the first feature of each result "
+        "is erased. The circle of results becomes ...",
         {
-            "a larger circle, in the plane": "Only one of the three features is "
-            "doubled.",
-            "an ellipse, in the plane": "To stay in the plane the features would still "
-            "have to sum to 0.",
-            "an ellipse, out of the plane": "One feature is doubled and the others are "
-            "not, so they do not sum to 0.",
+            "a piece of a line": "A circle looks like a line to someone in its plane. "
+            "The axis of the first feature is not in the plane of mean 0.",
+            "an ellipse": "With mean 0 two features tell the third. So different "
+            "points of the circle stay different; they are only moved closer.",
+            "a smaller circle": "The points whose first feature is 0 do not move, so "
+            "one diameter stays as long as it was.",
         },
-        right="an ellipse, out of the plane",
+        right="an ellipse",
     ),
     "rms": Question(
         "RMS norm divides by the root mean square and subtracts nothing. You add 6 to "
@@ -86,16 +88,17 @@ QUESTIONS = {
         right="gather near (1, 1, 1)",
     ),
     "centring": Question(
-        "A layer writes `x @ W + b`, and a layer norm reads it. You want RMS norm in "
-        "its place, with the same results. What has to be changed?",
+        "`x @ W + b` shall have mean 0 over its features for every `x`. `W` has shape "
+        "`(n_in, n_out)`. From `b` you subtract its mean; from `W` ...",
         {
-            "nothing": "The written vectors have a mean, and RMS norm leaves it in.",
-            "`W` and `b`: take the mean out of what they write": "Then there is no "
-            "mean to subtract, and RMS norm divides by the same number.",
-            "it cannot be done": "Subtracting a mean is linear, so a weight matrix can "
-            "do it.",
+            "the mean of each row": "A row holds what one input writes into all "
+            "features. If each row sums to 0, so does every sum of rows.",
+            "the mean of each column": "A column makes one feature. That feature "
+            "changes, but the sum over the features need not become 0.",
+            "the mean of all its entries": "That sets the mean of the rows' sums to 0. "
+            "Each row has to sum to 0 by itself.",
         },
-        right="`W` and `b`: take the mean out of what they write",
+        right="the mean of each row",
     ),
     "fold": Question(
         "You fold `gamma` and `beta` into the next layer, in every block of a residual "
@@ -111,28 +114,31 @@ QUESTIONS = {
         right="in pre-LN only",
     ),
     "many": Question(
-        "A point with `n` independent features of mean 0 and standard deviation 1, "
-        "before any norm. What happens to its distance from the sphere of radius "
-        "`sqrt(n)`, as a fraction of that radius, when `n` grows?",
+        "`n` independent features of mean 0 and standard deviation 1: the squared "
+        "length is `n`, give or take about `sqrt(2 n)`. And the length, when `n` goes "
+        "from 10 to 1000?",
         {
-            "it falls": "The mean square of many features is close to 1, so the length "
-            "is close to `sqrt(n)` by itself.",
-            "it stays": "The square of one feature scatters widely; the mean of many "
-            "squares does not.",
-            "it grows": "The distance itself hardly changes, while the radius grows.",
+            "`sqrt(n)`, give or take less and less": "As a fraction of `sqrt(n)` that "
+            "is so.",
+            "`sqrt(n)`, give or take about 0.7 each time": "The root of `n` + d is "
+            "about `sqrt(n)` + d / (2 `sqrt(n)`), and `sqrt(2 n)` / (2 `sqrt(n)`) is "
+            "0.7 for every `n`.",
+            "`sqrt(n)`, give or take more and more": "The square scatters more. Its "
+            "root is ten times less sensitive at 1000 than at 10.",
         },
-        right="it falls",
+        right="`sqrt(n)`, give or take about 0.7 each time",
     ),
     "singular": Question(
-        "n = 8, the standard deviation of x is 0.5, `eps` = 0. What are the 8 singular "
-        "values of the derivative of layer norm?",
+        "RMS norm, n = 8, the root mean square of x is 0.5, `eps` = 0. What are the 8 "
+        "singular values of its derivative?",
         {
-            "all are 2": "Two directions are forgotten: adding to all, and growing.",
-            "six are 2, two are 0": "The bracket takes two directions away and leaves "
-            "the others as they are. Then comes 1 / 0.5.",
-            "they fall from 2 to 0": "All directions that survive are treated alike.",
+            "all are 2": "One direction is forgotten: growing.",
+            "seven are 2, one is 0": "Adding to all features is seen, growing is not. "
+            "What is left is divided by 0.5.",
+            "six are 2, two are 0": "That is layer norm. RMS norm subtracts no mean, "
+            "so it forgets one direction less.",
         },
-        right="six are 2, two are 0",
+        right="seven are 2, one is 0",
     ),
 }
 

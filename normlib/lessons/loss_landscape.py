@@ -21,80 +21,88 @@ from normlib.nets.watching import gather
 
 QUESTIONS = {
     "walk": Question(
-        "A ReLU network without norm, in the middle of training. You walk down its "
-        "gradient, four times as far as training would. What does the loss do?",
+        "The *range* of a walk is its largest loss minus its smallest. At four times "
+        "the learning rate that of the ReLU network without norm is several times that "
+        "with batch norm. How do the two compare if you walk to one learning rate "
+        "only, as far as training steps?",
         {
-            "falls all the way": "That is what the gradient promises at the start. It "
-            "promises nothing about what comes after.",
-            "falls, then rises": "The gradient is right for about one learning rate. "
-            "Further on the slope has turned round.",
-            "rises at once": "Then the first step of training would already harm. The "
-            "gradient is right near the start.",
+            "as at four": "Near its start each walk follows the slope it started with. "
+            "What parts them comes further out.",
+            "they differ by less than a factor of 2": "Near its start each walk "
+            "follows its slope. They part further out, where training at this rate "
+            "does not step.",
+            "it is the other way round, by several times": "Both losses just fall "
+            "along their slope, by about as much.",
         },
-        right="falls, then rises",
+        right="they differ by less than a factor of 2",
     ),
     "tanh": Question(
-        "Same depth, tanh in place of ReLU, a good initialization. Whose gradient "
-        "changes least along the walk?",
+        "The figure opens on tanh. Then choose `deep relu`: without norm it guesses "
+        "from the start to the end, with batch norm it learns. Whose loss ranges less "
+        "along the gradient?",
         {
-            "no norm": "With tanh the gradient changes more under either norm, and "
-            "beta is higher. Both norms end at the lower loss all the same.",
-            "batch norm": "That was ReLU. Here the gradient changes about twice as "
-            "much with batch norm as without.",
-            "layer norm": "Here it changes about twice as much as without a norm.",
+            "that with batch norm": "It has a gradient to walk along, and its loss "
+            "changes. Where nothing is learned, nothing changes.",
+            "that without norm": "It is dead: its gradient is nearly zero, and nothing "
+            "changes along it. Flat is not good.",
+            "they are alike": "The walk is as long as the gradient, and only one of "
+            "the two gradients is nearly zero.",
         },
-        right="no norm",
+        right="that without norm",
     ),
     "factor": Question(
-        "While the ReLU networks train at 0.1, 2/beta is less than twice as high with "
-        "batch norm as without. By what factor can its learning rate be larger?",
+        "Without norm 2/lambda is about 0.12 while training at 0.1. Training at 0.2 "
+        "works as well. Where is 2/lambda then?",
         {
-            "less than 2": "So one would read it off beta. The measured rates differ "
-            "by more.",
-            "2 to 3": "Beta does not bound the rate that well, in either direction.",
-            "4 or more": "In each of ten seeds. Beta, measured at a small rate, tells "
-            "little about the rates that train.",
+            "still at about 0.12": "Then 0.2 would be beyond it, and on a bowl each "
+            "step would lead further away.",
+            "at about 0.2": "The run moves to where the curvature is lower, until the "
+            "rate is about 2/lambda. So lambda at one rate does not tell which rates "
+            "train.",
+            "at about 0.06": "Then 0.2 would be far beyond it, and on a bowl each step "
+            "would lead further away.",
         },
-        right="4 or more",
+        right="at about 0.2",
     ),
     "band": Question(
-        "Train with several rates from 0.05 up, and shade from the lowest to the "
-        "highest loss. In which of the two networks is the band narrower?",
+        "With rates from 0.05 to 0.4 the band of the network without norm is the "
+        "narrower one. With rates to 1.2 it is the wider one. Why?",
         {
-            "batch norm": "With rates up to 1.2 it is. With rates up to 0.4 it is the "
-            "wider one.",
-            "no norm": "With rates up to 0.4 it is. With rates up to 1.2 it is the "
-            "wider one.",
-            "that depends on the rates": "Whoever chooses the rates chooses the "
-            "answer. These runs are in different places: the band compares trainings, "
-            "not the surroundings of one point.",
+            "its surface is rougher further out": "A band compares trainings that are "
+            "in different places. It is no look at the surroundings of one point.",
+            "at the highest rate it does not train, and its loss stays high": "At 1.2 "
+            "it does not learn, and the run keeps the upper edge of the band high.",
+            "batch norm makes all runs alike": "With rates up to 0.4 its runs are less "
+            "alike than those without norm.",
         },
-        right="that depends on the rates",
+        right="at the highest rate it does not train, and its loss stays high",
     ),
     "ten": Question(
-        "A batch-norm network: all hidden weights times 10. Which picture changes?",
+        "The figure opens on batch norm. Then choose `none` and multiply the hidden "
+        "weights by 3. Which picture changes?",
         {
-            "raw directions": "The function is the same, but the same step is now ten "
-            "times shorter in proportion to the hidden weights.",
-            "filter-normalised": "Those directions grow along with the weights, and "
-            "the function is the same.",
-            "both": "The function is the same, and the filter-normalised directions "
-            "grow along with the weights.",
-            "neither": "The function is the same, but a raw direction is not: it keeps "
-            "its length while the weights grow.",
+            "raw directions": "So it is with batch norm: the function stays, and a "
+            "step of the same length is shorter in proportion to the weights. Without "
+            "a norm the function is another.",
+            "filter-normalised": "Those directions grow along with the weights, but "
+            "without a norm the function is another, for both.",
+            "both": "No norm takes the factor out: each layer passes it on to the "
+            "next, so this is another function.",
+            "neither": "That needs the same function and the same directions.",
         },
-        right="raw directions",
+        right="both",
     ),
     "longer": Question(
-        "Can a gradient be longer after the backward pass of batch norm than before?",
+        "sigma = 2 and gamma = 1. The gradient that arrives from above has length 1. "
+        "How long can the one that leaves below be at most?",
         {
-            "no": "The bracket is no larger, but a factor stands in front of it.",
-            "yes, where sigma is below gamma": "The factor is then above 1. It need "
-            "not be enough: the bracket may be small.",
-            "yes, where sigma is above gamma": "The factor is then below 1, and the "
-            "bracket is no larger than before.",
+            "a quarter as long": "That is what the square can be at most.",
+            "half as long": "The bracket is at most the squared length, 1, and the "
+            "factor is a quarter. Its root is a half.",
+            "as long": "The bracket allows that, but a factor stands in front of it.",
+            "twice as long": "That would be so with sigma and gamma exchanged.",
         },
-        right="yes, where sigma is below gamma",
+        right="half as long",
     ),
 }
 

@@ -404,15 +404,16 @@ def shift_run(stack, norm, lr, seed):
 class Shift(LiveFigure):
     """Gradients before and after the step of the layers before, by layer."""
 
-    stacks, rates, losses = ("25 linear",), (3e-4, 1e-3, 3e-3), (0.7, 40)
+    stacks, losses = ("25 linear",), (0.7, 40)
+    rates, opening = (1e-4, 3e-4, 1e-3, 3e-3), 1e-3
     runs = {}
     places = np.arange(6)
 
     def make_controls(self):
         """Return the controls: network, two learning rates and the seed."""
         made = {
-            "none": controls.steps("learning rate, none", self.rates, self.rates[1]),
-            "batch": controls.steps("learning rate, batch", self.rates, self.rates[1]),
+            "none": controls.steps("learning rate, none", self.rates, self.opening),
+            "batch": controls.steps("learning rate, batch", self.rates, self.opening),
             "seed": controls.seed(),
         }
         if len(self.stacks) > 1:
@@ -491,7 +492,8 @@ class Shift(LiveFigure):
 class DigitsShift(Shift):
     """The same on two networks that learn digits."""
 
-    stacks, rates, losses = ("6 relu", "6 tanh"), (0.03, 0.1, 0.3), (0.015, 8)
+    stacks, losses = ("6 relu", "6 tanh"), (0.015, 8)
+    rates, opening = (0.03, 0.1, 0.3), 0.1
 
 
 def late_cosine(run):

@@ -15,7 +15,10 @@ from normlib.lessons.internal_covariate_shift import gradient_after, small_netwo
 from normlib.live import internal_covariate_shift as live
 from normlib.nets.watching import gather
 
-no_claim("08", "Three networks learn digits", "counted on the page")
+no_claim("08", "You train at a tenth of the rate.", "instruction")
+no_claim("08", "one of 32 units rises by 1 for each digit.", "definition")
+no_claim("08", "Each dot is the mean over a batch of 60 digits", "counted on the page")
+no_claim("08", "You take batches of 240.", "instruction")
 no_claim(
     "08",
     "look at the cosine of the two: 1 is the same direction, 0 across, -1 opposite.",
@@ -23,7 +26,6 @@ no_claim(
 )
 no_claim("08", "is the largest $m_t$ minus the smallest", "definition")
 no_claim("08", "a random scale and shift, **new at every step**", "definition")
-no_claim("08", "a random scale and shift, new at every step", "definition")
 no_claim("08", "after 0, 1, ..., `T - 1` steps", "definition")
 no_claim("08", "**New: layers 1 to $i-1$. Old: layer $i$", "definition")
 no_claim("08", "`weights` is a list of arrays, layer 1 first.", "definition")
@@ -87,9 +89,7 @@ def ahead(lr):
     "08",
     "Layer norm is ahead of no norm in at least 9 of 10 seeds, and changes more in "
     "all 10.",
-    "At learning rate 3 it is ahead in at most 2.",
-    "Layer norm learns faster than no norm.",
-    "The network learns faster all the same.",
+    "At learning rate 3 it is ahead in at most 3.",
     "At learning rate 1 layer norm is ahead of no norm, and its means change further.",
     "no: layer norm at rate 1; batch norm with noise",
 )
@@ -97,7 +97,7 @@ def test_layer_norm_is_ahead_and_changes_more():
     faster, further = ahead(1.0)
     assert faster >= 9
     assert further == 10
-    assert ahead(3.0)[0] <= 2
+    assert ahead(3.0)[0] <= 3
 
 
 @claim(
@@ -120,8 +120,11 @@ def test_the_table_of_inputs(norm, steps, total, fraction):
 
 @claim(
     "08",
-    "the means differ, the shift is 0",
-    "A mean over 60 digits misses the mean over all of them by chance.",
+    "half as far",
+    "Four times as many digits, and the mean of a sample misses by the deviation over "
+    "the root of their number.",
+    "A mean over more digits misses less.",
+    "a quarter as far",
 )
 def test_batches_differ_by_chance():
     """By the unit's deviation over sqrt(n), less as batches exhaust the digits."""
@@ -134,7 +137,9 @@ def test_batches_differ_by_chance():
             0.0, activation="relu", width=32, batch_size=240, batches=50, seed=seed
         )
         found.append(live.misses(run) / live.misses(gather(many)))
+    # Half as far, and a little nearer: 240 is a large part of the 1437 digits.
     rule = np.sqrt((1 / 60 - 1 / 1437) / (1 / 240 - 1 / 1437))
+    assert rule == pytest.approx(2, abs=0.2)
     assert np.median(found) == pytest.approx(rule, rel=0.1)
 
 
@@ -149,32 +154,38 @@ CASES = (None, 0), ("batch", 0), (None, 1), ("batch", 1), ("batch", 4)
     "seeds:",
     "| | none | batch | none, noise | batch, noise | batch, 4 times the noise |",
     "| change over 1 step | 0.09 | 0.01 | 0.39 | 0.34 | 1.34 |",
-    "| change over 20 steps | 0.19 | 0.02 | 0.43 | 0.34 | 1.34 |",
-    "| change over 50 steps | 0.35 | 0.04 | 0.54 | 0.34 | 1.34 |",
-    "| right at step 50 | 25 % | 94 % | 30 % | 94 % | 91 % |",
+    "| change over 20 steps | 0.19 | 0.02 | 0.44 | 0.34 | 1.34 |",
+    "| change over 50 steps | 0.36 | 0.04 | 0.56 | 0.34 | 1.34 |",
+    "| right at step 50 | 20 to 35 % | 94 % | 30 to 40 % | 94 % | 92 % |",
+    "Without norm 20 to 35 % of the test digits are right at step 50, with batch norm "
+    "94 %.",
+    "At 4 times the noise in the figure.",
+    "The noise costs little, even at 4 times its size in the figure.",
+    "about 90 %",
 )
 @pytest.mark.parametrize(
     ("case", "changes", "right"),
     [
-        (CASES[0], (0.09, 0.19, 0.35), 0.25),
+        (CASES[0], (0.09, 0.19, 0.36), 0.275),
         (CASES[1], (0.01, 0.02, 0.04), 0.94),
-        (CASES[2], (0.39, 0.43, 0.54), 0.30),
+        (CASES[2], (0.39, 0.44, 0.56), 0.35),
         (CASES[3], (0.34, 0.34, 0.34), 0.94),
-        (CASES[4], (1.34, 1.34, 1.34), 0.91),
+        (CASES[4], (1.34, 1.34, 1.34), 0.92),
     ],
 )
 def test_the_table_of_noise(case, changes, right):
     medians = np.median(noise(*SIGMOID, *case), axis=1)
-    np.testing.assert_allclose(medians[:3], changes, rtol=0.05, atol=0.006)
-    assert medians[3] == pytest.approx(right, abs=0.06 if case[0] is None else 0.015)
+    np.testing.assert_allclose(medians[:3], changes, rtol=0.07, atol=0.006)
+    assert medians[3] == pytest.approx(right, abs=0.075 if case[0] is None else 0.015)
 
 
 @claim(
     "08",
     "The noise changes the inputs at every step but does not carry them away.",
-    "Without norm the change grows with the steps, and over 50 it is as large.",
+    "Without norm the change grows with the steps, and over 50 it is about as large.",
     "Only at 4 times the noise is that of batch norm larger over all three.",
-    "at step 50 its accuracy is within 3 points of batch norm without noise.",
+    "over 1, 20 and 50 steps the inputs of batch norm change more than those without "
+    "norm.",
 )
 def test_noise_on_sigmoid():
     none, batch, _, noisy, four = (noise(*SIGMOID, *case) for case in CASES)
@@ -187,6 +198,7 @@ def test_noise_on_sigmoid():
     assert (four[:3] > none[:3]).all()
     assert np.abs(noisy[3] - batch[3]).max() < 0.03
     assert (noisy[3] > none[3] + 0.3).all()
+    assert (four[3] > 0.8).all()
 
 
 @claim("08", "at step 110 the training loss is even lower than without noise.")
@@ -226,12 +238,11 @@ def test_noise_at_a_high_rate():
     "**What 10 seeds say**, at maps 16 and 21, medians of the mean over 200 steps:",
     "| learning rates | none, cosine | batch, cosine | batch has the lower cosine | "
     "batch ends with the lower loss |",
-    "| 0.001 and 0.001 | 0.99 | -0.4 | in all 10 | in all 10 |",
-    "25 linear layers at one learning rate. With batch norm the loss ends lower.",
-    "There the cosine stays near 1, and the loss ends higher.",
-    "the cosine of the late layers falls below 0",
-    "The cosine of the late layers falls below 0",
-    "It trains better all the same.",
+    "| 0.001 and 0.001 | 0.85 to 1 | about -0.4 | in all 10 | in all 10 |",
+    "25 linear layers with batch norm, learning rate 0.001: in most seeds the cosine "
+    "of G and G' in the late layers is below 0.",
+    "nearer to 1",
+    "further below 0",
     "The gradients of a network with batch norm can change more, and it trains better.",
     "So batch norm does not lower this shift here, and trains.",
 )
@@ -243,25 +254,30 @@ def test_the_deep_linear_network_at_one_rate():
     none, batch = none[:, live.LATE].mean(1), batch[:, live.LATE].mean(1)
     assert (batch < none).all()
     assert (normed < plain).all()
-    assert np.median(none) == pytest.approx(0.99, abs=0.015)
+    assert 0.85 <= round(np.median(none), 2) <= 1
     assert np.median(batch) == pytest.approx(-0.4, abs=0.12)
+    assert (batch < 0).sum() >= 7
+    short, little = shifts("25 linear", "batch", 1e-4)
+    assert (short[:, live.LATE].mean(1) > batch).sum() >= 9
+    assert (little > normed).all()
 
 
 @claim(
     "08",
-    "| 0.003 (none) and 0.0003 (batch) | 0.85 | -0.25 | in at least 7 | in at most 6 |",
-    "the loss with batch norm ends at 0.6 to 1.6 times that without.",
+    "| 0.003 (none) and 0.0003 (batch) | about 0.8 | -0.3 to 0 | in at least 6 | in at "
+    "most 6 |",
+    "the loss with batch norm ends at 0.8 to 1.3 times that without (median).",
 )
 @pytest.mark.slow
 def test_the_deep_linear_network_at_matched_progress():
     none, plain = shifts("25 linear", None, 3e-3)
     batch, normed = shifts("25 linear", "batch", 3e-4)
     none, batch = none[:, live.LATE].mean(1), batch[:, live.LATE].mean(1)
-    assert (batch < none).sum() >= 7
+    assert (batch < none).sum() >= 6
     assert (normed < plain).sum() <= 6
-    assert ((normed > 0.6 * plain) & (normed < 1.6 * plain)).all()
-    assert np.median(none) == pytest.approx(0.85, abs=0.06)
-    assert np.median(batch) == pytest.approx(-0.25, abs=0.12)
+    assert 0.8 < np.median(normed / plain) < 1.3
+    assert np.median(none) == pytest.approx(0.8, abs=0.1)
+    assert -0.3 <= np.median(batch) <= 0
 
 
 @claim(
@@ -311,3 +327,26 @@ def test_nothing_comes_before_layer_one():
         first = gradient_after(gradient, old, new, 1)
         np.testing.assert_array_equal(first, gradient(old, 1))
         assert (gradient_after(gradient, old, new, 2) != gradient(old, 2)).any()
+
+
+@claim(
+    "08",
+    "Layer norm subtracts the mean over the units of one digit, and that rose by 1/32 "
+    "only.",
+    "Batch norm subtracts the mean of this unit over the digits, which rose by 1.",
+    "Layer norm subtracts the mean over 32 units, which rose by 1/32.",
+    "nothing under batch norm, nearly all under layer norm",
+    "nearly all under batch norm, nothing under layer norm",
+    "nothing, under batch norm as under layer norm",
+)
+def test_what_a_norm_leaves_of_the_rise_of_one_unit():
+    for seed in seeds("Layer norm subtracts the mean over 32 units"):
+        x = np.random.default_rng(seed).normal(size=(50, 32))
+        risen = x + np.eye(32)[5]
+        left = {}
+        for axis in (0, 1):
+            moved = risen - risen.mean(axis, keepdims=True)
+            moved -= x - x.mean(axis, keepdims=True)
+            left[axis] = moved[:, 5]
+        np.testing.assert_allclose(left[0], 0, atol=1e-12)
+        np.testing.assert_allclose(left[1], 1 - 1 / 32, atol=1e-12)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from claims import claim, no_claim, seeds
 
-from normlib.landscape.along_gradient import CASES, along_the_gradient, smoothness
+from normlib.landscape.along_gradient import (
+    CASES,
+    along_the_gradient,
+    measures,
+    smoothness,
+)
 from normlib.landscape.around import negative_curvature_share, scale_weights
 from normlib.landscape.learning_rates import largest_rate, train_at_rates
 from normlib.landscape.lp_norms import train_with_lp
@@ -26,6 +31,10 @@ for quote, why in (
     (r"the largest $\|g_\eta - g\| \,/\, (\eta \|g\|)$", "definition"),
     (
         "The networks have six hidden layers of 32 units and train at rate 0.1.",
+        "definition",
+    ),
+    (
+        "`sigmoid` has 3 hidden layers, `deep relu` 12 of 16 units and the rate 0.7.",
         "definition",
     ),
     ("these are medians over ten seeds, steps 50 to 100", "definition"),
@@ -55,17 +64,13 @@ for quote, why in (
     ("Here 200 steps at rate 0.5.", "definition"),
     ("Always show the loss too.", "instruction"),
     # Options and cards are judged by the lesson.
-    ("four times as far as training would", "definition"),
-    ("By what factor can its learning rate be larger?", "question"),
+    ("The *range* of a walk is its largest loss minus its smallest.", "definition"),
+    ("How do the two compare if you walk to one learning rate only", "instruction"),
+    ("Whose loss ranges less along the gradient?", "question"),
+    ("multiply the hidden weights by 3. Which picture changes?", "question"),
     (
-        "Train with several rates from 0.05 up, and shade from the lowest to the "
-        "highest loss.",
-        "instruction",
-    ),
-    ("In which of the two networks is the band narrower?", "question"),
-    ("all hidden weights times 10. Which picture changes?", "question"),
-    (
-        "Can a gradient be longer after the backward pass of batch norm than before?",
+        "The gradient that arrives from above has length 1. How long can the one that "
+        "leaves below be at most?",
         "question",
     ),
     ("change over distance, the largest of the walk", "definition"),
@@ -129,7 +134,7 @@ def test_the_medians_of_the_relu_network():
 @claim(
     "09",
     "Along its own gradient a ReLU network is smoother with batch norm; a tanh network "
-    "is not, and a dead network looks smooth",
+    "is not.",
     "| `relu` | smoother | smoother | smoother | 0.26, 0.33 |",
     "| `tanh` | alike | rougher | rougher | 0.39, 0.23 |",
     "| `sigmoid` | rougher | alike | smoother | 2.3, 1.3 |",
@@ -137,7 +142,6 @@ def test_the_medians_of_the_relu_network():
     "In the one row where batch norm is smoother throughout, its loss ends higher.",
     "In the two rows where it is rougher in change and beta, its loss ends lower.",
     "That batch norm helps in the last three rows is true all the same",
-    "The tanh network it makes rougher in change and beta, and it trains better there.",
 )
 @pytest.mark.parametrize(
     ("network", "words", "ends"),
@@ -159,10 +163,7 @@ def test_the_table_of_networks(network, words, ends):
 
 @claim(
     "09",
-    "With tanh the gradient changes more under either norm, and beta is higher.",
-    "Both norms end at the lower loss all the same.",
-    "Here the gradient changes about twice as much with batch norm as without.",
-    "Here it changes about twice as much as without a norm.",
+    "The tanh network it makes rougher in change and beta, and it trains better there.",
 )
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_tanh_is_rougher_with_either_norm_and_ends_lower(norm):
@@ -172,11 +173,38 @@ def test_tanh_is_rougher_with_either_norm_and_ends_lower(norm):
     assert normed[3] < none[3]
 
 
-@claim("09", "The dead network ranges less, and guesses.")
+@claim(
+    "09",
+    "The dead network ranges less, and guesses.",
+    "without norm it guesses from the start to the end, with batch norm it learns.",
+    "that without norm",
+    "It is dead: its gradient is nearly zero, and nothing changes along it.",
+)
 def test_the_dead_network():
     none, batch = walks("dead", "none"), walks("dead", "batch")
-    assert none[0] < batch[0]
+    assert (none[:3] < batch[:3] / 3).all()
     assert abs(none[3] - np.log(10)) < 0.1
+    assert batch[3] < 1.5
+
+
+@claim(
+    "09",
+    "At four times the learning rate that of the ReLU network without norm is several "
+    "times that with batch norm.",
+    "they differ by less than a factor of 2",
+    "it is the other way round, by several times",
+    "as far as training steps",
+)
+def test_within_one_learning_rate_the_ranges_are_alike():
+    for seed in TEN:
+        ranges = {4: [], 1: []}
+        for norm in (None, "batch"):
+            history = gather(along_the_gradient(norm, seed=seed, **CASES["relu"]))
+            late = history.step >= 50
+            for reach, found in ranges.items():
+                found.append(np.median(measures(history, reach)[0, late]))
+        assert ranges[4][0] > 2 * ranges[4][1]
+        assert max(ranges[1]) < 2 * min(ranges[1])
 
 
 # ---- curvature and rates --------------------------------------------------------
@@ -212,8 +240,6 @@ def largest(norm):
     "| 2/beta | about 0.13 | about 0.14 | about 0.22 |",
     "| 2/lambda | about 0.12 | about 0.12 | about 0.5 |",
     "2/beta accounts for less than two of it, 2/lambda for about four.",
-    "While the ReLU networks train at 0.1, 2/beta is less than twice as high with "
-    "batch norm as without",
 )
 def test_the_curvature_at_a_small_rate():
     found = np.array([two_over(name, 0.1) for name in ("none", "layer", "batch")]).T
@@ -228,11 +254,7 @@ def test_the_curvature_at_a_small_rate():
     "| largest rate that trains | 0.4 | 0.4 or 0.8 | 3.2 |",
     "The rate of batch norm is about eight times that of no norm.",
     "a learning rate several times as large",
-    "4 or more",
-    "In each of ten seeds.",
-    "The measured rates differ by more.",
-    "less than 2",
-    "2 to 3",
+    "Training at 0.2 works as well.",
     "Every largest rate in the table lies beyond 2/lambda.",
 )
 def test_the_largest_rates():
@@ -253,7 +275,14 @@ def test_the_largest_rates():
     "Without norm 2/lambda is about 0.08, 0.12 and 0.2 while training at 0.05, 0.1 and "
     "0.2: near the rate each time.",
     "With batch norm it stays between 0.35 and 0.65 at these three rates and is about "
-    "1.3 at 1.6.",
+    "1.5 at 1.6.",
+    "Without norm 2/lambda is about 0.12 while training at 0.1.",
+    "still at about 0.12",
+    "Then 0.2 would be beyond it, and on a bowl each step would lead further away.",
+    "at about 0.2",
+    "The run moves to where the curvature is lower, until the rate is about 2/lambda.",
+    "at about 0.06",
+    "Then 0.2 would be far beyond it",
     "2/beta and 2/lambda, measured at one rate, do not tell which rates train: the "
     "curvature moves with the rate.",
 )
@@ -264,7 +293,7 @@ def test_the_curvature_moves_with_the_rate():
     assert near(none, rates, 1.8), none
     batch = np.array([two_over("batch", rate)[1] for rate in rates])
     assert ((batch > 0.35) & (batch < 0.65)).all(), batch
-    assert near(two_over("batch", 1.6)[1], 1.3, 1.3)
+    assert near(two_over("batch", 1.6)[1], 1.5, 1.3)
 
 
 @claim(
@@ -273,7 +302,7 @@ def test_the_curvature_moves_with_the_rate():
     "falls with the square of their length",
     "layer norm has that too",
     "With batch norm (`eps` 0) all hidden weights times 10 give the same network.",
-    "the same step is now ten times shorter in proportion to the hidden weights",
+    "a step of the same length is shorter in proportion to the weights",
 )
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_longer_weights_curve_less(norm):
@@ -298,18 +327,25 @@ def test_longer_weights_curve_less(norm):
 
 @claim(
     "09",
-    "With rates up to 1.2 it is. With rates up to 0.4 it is the wider one.",
-    "With rates up to 0.4 it is. With rates up to 1.2 it is the wider one.",
+    "With rates from 0.05 to 0.4 the band of the network without norm is the narrower "
+    "one. With rates to 1.2 it is the wider one.",
+    "With rates up to 0.4 its runs are less alike than those without norm.",
+    "at the highest rate it does not train, and its loss stays high",
+    "At 1.2 it does not learn, and the run keeps the upper edge of the band high.",
+    "its surface is rougher further out",
+    "batch norm makes all runs alike",
 )
 def test_choose_the_rates_and_you_choose_the_answer():
     figure = Envelope()
-    narrower = []
+    narrower, high = [], []
     for seed in seeds("With rates up to 0.4 it is. With rates up to 1.2 it is."):
         for name in ("none", "batch"):
             for _ in figure._train(name, seed):
                 pass
         narrower.append([figure.quotient(top, seed) < 1 for top in (0.4, 1.2)])
+        high.append(figure.trained["none", seed][-20:, -1].mean() > 1.5)
     share = np.mean(narrower, axis=0)
+    assert np.mean(high) >= 0.9, high
     assert share[0] >= 0.9, share
     assert share[1] <= 0.1, share
 
@@ -336,9 +372,14 @@ def test_the_surface_with_batch_norm_is_lower_and_bends_down():
 
 @claim(
     "09",
-    "The bracket is no larger, but a factor stands in front of it.",
-    "The factor is then above 1.",
-    "The factor is then below 1, and the bracket is no larger than before.",
+    "That is what the square can be at most.",
+    "The bracket is at most the squared length, 1, and the factor is a quarter. Its "
+    "root is a half.",
+    "The bracket allows that, but a factor stands in front of it.",
+    "That would be so with sigma and gamma exchanged.",
+    "a quarter as long",
+    "half as long",
+    "twice as long",
     "Theorem 4.1 is an equality with a factor that can exceed 1.",
 )
 def test_the_factor_and_the_bracket():
@@ -351,5 +392,8 @@ def test_the_factor_and_the_bracket():
             np.testing.assert_allclose(sides.left, sides.right, rtol=1e-9)
             bracket = sides.right * sigma**2
             assert (bracket <= sides.plain * (1 + 1e-12)).all()
+            most = sides.plain / sigma**2  # of the squared length, with gamma 1
+            assert (sides.left <= most * (1 + 1e-9)).all()
+            assert (sides.left > 0.9 * most).any()
             longer = sides.left > sides.plain
             assert longer.any() if sigma < 1 else not longer.any()
