@@ -112,6 +112,12 @@ def test_every_option_has_a_reason(lesson):
 
 
 @each
+def test_no_option_holds_marks_that_a_button_would_show(lesson):
+    options = [o for q in lesson.questions.values() for o in q.options]
+    assert not [option for option in options if "`" in option or "$" in option]
+
+
+@each
 def test_a_card_is_decided_by_code(lesson):
     for card in lesson.cards.values():
         assert isinstance(card.test(), bool | np.bool_), card.claim

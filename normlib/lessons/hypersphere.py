@@ -118,15 +118,15 @@ QUESTIONS = {
         "length is `n`, give or take about `sqrt(2 n)`. And the length, when `n` goes "
         "from 10 to 1000?",
         {
-            "`sqrt(n)`, give or take less and less": "As a fraction of `sqrt(n)` that "
+            "sqrt(n), give or take less and less": "As a fraction of `sqrt(n)` that "
             "is so.",
-            "`sqrt(n)`, give or take about 0.7 each time": "The root of `n` + d is "
+            "sqrt(n), give or take about 0.7 each time": "The root of `n` + d is "
             "about `sqrt(n)` + d / (2 `sqrt(n)`), and `sqrt(2 n)` / (2 `sqrt(n)`) is "
             "0.7 for every `n`.",
-            "`sqrt(n)`, give or take more and more": "The square scatters more. Its "
+            "sqrt(n), give or take more and more": "The square scatters more. Its "
             "root is ten times less sensitive at 1000 than at 10.",
         },
-        right="`sqrt(n)`, give or take about 0.7 each time",
+        right="sqrt(n), give or take about 0.7 each time",
     ),
     "singular": Question(
         "RMS norm, n = 8, the root mean square of x is 0.5, `eps` = 0. What are the 8 "

@@ -201,10 +201,10 @@ def test_layer_norm_is_nearly_a_matrix_for_many_features_of_one_spread():
 @claim(
     "06",
     "the squared length is `n`, give or take about `sqrt(2 n)`",
-    "`sqrt(n)`, give or take about 0.7 each time",
+    "sqrt(n), give or take about 0.7 each time",
     "The root of `n` + d is about `sqrt(n)` + d / (2 `sqrt(n)`), and `sqrt(2 n)` / (2 "
     "`sqrt(n)`) is 0.7 for every `n`.",
-    "`sqrt(n)`, give or take less and less",
+    "sqrt(n), give or take less and less",
     "As a fraction of `sqrt(n)` that is so.",
     "The square scatters more. Its root is ten times less sensitive at 1000 than at "
     "10.",
