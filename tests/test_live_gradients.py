@@ -112,7 +112,8 @@ def test_a_stub_still_shows_the_upstream_gradient():
 
 def test_what_the_loss_sees_stands_still_while_x_runs_away():
     figure = KeepNormalized()
-    figure.set(step=0)
+    assert "penalty" in figure.sentence, "the opening must not answer the question"
+    figure.set(way="between steps", step=0)
     start = figure.rows[1].get_xdata().copy()
     for step in (10, 60):
         figure.set(step=step, lr=0.2)

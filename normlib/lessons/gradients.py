@@ -28,26 +28,31 @@ QUESTIONS = {
         right="in general, all",
     ),
     "friend": Question(
-        "A friend's backward pass is 17 (d - mean(d)). It is checked with d = 1 "
-        "for "
-        "every sample. The check ...",
+        "A friend's backward pass is 17 (d - mean(d)). Which of the two upstream "
+        "gradients shows that it is wrong?",
         {
-            "fails: 17 is absurd": "17 times nothing is nothing.",
-            "passes": "The loss is then the sum of x_hat, which is 0 for every x. So "
-            "the "
-            "true gradient is 0, and so is the friend's.",
-            "depends on x": "The sum of x_hat is 0 whatever x is.",
+            "d = 1": "There the friend's is 17 times 0, and the truth is 0 as well.",
+            "d = x_hat": "The truth is 0 there, and the friend's is 17 x_hat: its mean "
+            "is 0 already.",
+            "both": "With d = 1 the friend's is 17 times 0, and the truth is 0 as "
+            "well.",
+            "neither": "A formula passes both only if it loses the mean of d *and* its "
+            "part along x_hat. The friend's loses one.",
         },
-        right="passes",
+        right="d = x_hat",
     ),
     "directions": Question(
-        "With three samples, d has three directions. How many can dx keep?",
+        "The figure has three samples. Take a batch of two instead, with eps = 0. What "
+        "is dx?",
         {
-            "all of them": "The formula subtracts two parts of d.",
-            "two": "The mean is lost, and so is the part along x_hat.",
-            "one": "The one along (1, 1, 1) is lost, and the one along x_hat.",
+            "0, whatever d is": "Two numbers have two directions, and dx loses two. "
+            "x_hat is (-1, 1) or (1, -1), so it cannot change.",
+            "0 only if d = x_hat": "What is not along x_hat is along (1, 1), and that "
+            "part is lost, too.",
+            "some multiple of d": "With two numbers, every d is a part along (1, 1) "
+            "and a part along x_hat. Both are lost.",
         },
-        right="one",
+        right="0, whatever d is",
     ),
     "constants": Question(
         "The gradient takes mean and standard deviation for constants. The loss asks "
@@ -144,7 +149,7 @@ KEEP = [
     Notice(
         "Between the steps: mean and deviation of x grow without end. What the loss "
         "sees does not move, and neither does the loss.",
-        {"step": 60},
+        {"way": "between steps", "step": 60},
         lambda figure: (
             figure.run.bias[-1] > 2
             and figure.run.scale[-1] > 3

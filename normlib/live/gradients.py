@@ -299,7 +299,7 @@ class KeepNormalized(LiveFigure):
     def make_controls(self):
         """Return the controls: way, step, learning rate, penalty."""
         return {
-            "way": controls.choice("normalized", list(WAYS), "between steps"),
+            "way": controls.choice("normalized", list(WAYS), "penalty"),
             "step": controls.whole("step", 0, self.steps, 40),
             "lr": controls.slider("learning rate", 0.02, 0.2, 0.1, 0.02),
             "penalty": controls.steps("penalty", [0.0, 0.5, 1.0, 3.0, 8.0], 1.0),

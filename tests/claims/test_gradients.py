@@ -24,7 +24,7 @@ no_claim(
     "definition",
 )
 no_claim("05", "One feature of three samples is a point in space", "definition")
-no_claim("05", "With three samples, d has three directions.", "definition")
+no_claim("05", "The figure has three samples.", "definition")
 no_claim(
     "05", "You double the learning rate and halve the weight decay.", "instruction"
 )
@@ -34,7 +34,6 @@ no_claim(
     "some of 300 steps?",
     "question",
 )
-no_claim("05", "three samples, d has three directions", "definition")
 no_claim("05", "a 64-32-32-10 network with batch norm on digits", "definition")
 no_claim("05", "All three paths together: return `dx`.", "instruction")
 no_claim("05", "Check with a random upstream gradient, never with ones.", "instruction")
@@ -126,19 +125,23 @@ def test_both_parts_are_gone():
     "05",
     "The formula with 17 passes. The true gradient is 0 there, and any formula that "
     "takes the mean away gives 0.",
-    "17 times nothing is nothing.",
-    "The loss is then the sum of x_hat, which is 0 for every x. So the true gradient "
-    "is "
-    "0, and so is the friend's.",
-    "The sum of x_hat is 0 whatever x is.",
+    "Which of the two upstream gradients shows that it is wrong?",
+    "There the friend's is 17 times 0, and the truth is 0 as well.",
+    "With d = 1 the friend's is 17 times 0, and the truth is 0 as well.",
+    "The truth is 0 there, and the friend's is 17 x_hat: its mean is 0 already.",
+    "A formula passes both only if it loses the mean of d *and* its part along x_hat. "
+    "The friend's loses one.",
 )
-def test_the_friend_passes_with_ones_and_fails_with_random_numbers():
+def test_the_friend_passes_with_ones_only():
     for seed in seeds("The formula with 17 passes."):
         d, x = sample(seed)
-        for upstream, passes in ((np.ones(8), True), (d, False)):
+        x_hat = standardize(x, 0, eps=0)[0]
+        for upstream, passes in ((np.ones(8), True), (x_hat, False), (d, False)):
             friend = 17 * (upstream - upstream.mean())
-            truth = measured_gradient(upstream, x)
+            truth = measured_gradient(upstream, x, eps=0.0)
             assert np.allclose(friend, truth, atol=1e-6) == passes
+        np.testing.assert_allclose(measured_gradient(x_hat, x, eps=0.0), 0, atol=1e-7)
+        np.testing.assert_allclose(17 * (x_hat - x_hat.mean()), 17 * x_hat)
 
 
 @claim(
@@ -153,9 +156,28 @@ def test_one_upstream_sample_reaches_all():
         d = np.zeros(8)
         d[3] = 1.0
         assert (np.abs(measured_gradient(d, x)) > 1e-6).all()
-    # With two samples the norm takes all of it back.
-    two = measured_gradient(np.array([0.0, 1.0]), np.array([1.0, 4.0]), eps=0.0)
-    np.testing.assert_allclose(two, 0, atol=1e-9)
+
+
+@claim(
+    "05",
+    "Take a batch of two instead, with eps = 0. What is dx?",
+    "0, whatever d is",
+    "0 only if d = x_hat",
+    "Two numbers have two directions, and dx loses two. x_hat is (-1, 1) or (1, -1), "
+    "so it cannot change.",
+    "What is not along x_hat is along (1, 1), and that part is lost, too.",
+    "With two numbers, every d is a part along (1, 1) and a part along x_hat. Both are "
+    "lost.",
+)
+def test_two_samples_have_no_gradient():
+    for seed in seeds("0, whatever d is"):
+        d, x = sample(seed, 2)
+        x_hat, stats = standardize(x, 0, eps=0)
+        np.testing.assert_allclose(abs(x_hat), 1)
+        assert x_hat.sum() == pytest.approx(0)
+        found = standardize_backward(d, x_hat, stats.inv_std, 0)
+        np.testing.assert_allclose(found, 0, atol=1e-12)
+        np.testing.assert_allclose(measured_gradient(d, x, eps=0.0), 0, atol=1e-6)
 
 
 @claim(
