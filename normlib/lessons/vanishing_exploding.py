@@ -20,82 +20,80 @@ from normlib.nets.network import mlp
 
 QUESTIONS = {
     "forty_layers": Question(
-        "A random network of 40 ReLU layers with batch norm, before training. On its "
-        "way to layer 1, the gradient ...",
+        "Through 40 ReLU layers with batch norm the gradient grows about 2,000-fold. "
+        "Now every weight is twice as large. It grows ...",
         {
-            "vanishes": "Each ReLU blocks half of the squared gradient, but batch norm "
-            "divides by a standard deviation that is small enough to give back more.",
-            "keeps its size": "That is what He's weights do *without* a norm. Press "
-            "`none` to see it.",
-            "explodes": "About 2,000-fold. ReLU halves the squared gradient, and batch "
-            "norm divides by a variance that is below one half, since the mean of "
-            "ReLU was taken out first.",
+            "far more: each layer doubles it": "That is what a network *without* a "
+            "norm does. Press `none` to see it.",
+            "about 2,000-fold, as before": "The weights hand back twice as much, and "
+            "batch norm divides by a deviation that is twice as large.",
+            "less: batch norm divides by more": "It does, by twice as much. But the "
+            "weights hand back twice as much, too.",
+        },
+        right="about 2,000-fold, as before",
+    ),
+    "collapse": Question(
+        "Layer norm subtracts a mean as well, and the digits come out alike all the "
+        "same. Why?",
+        {
+            "its deviation is the wrong one": "Another factor for a row does not turn "
+            "the row: the angle between two digits stays.",
+            "its mean is the wrong one": "It is the mean of one digit's units. What "
+            "all digits share, unit by unit, stays. Batch norm takes that away.",
+            "sigmoid saturates": "Its inputs have the same size with both norms, and "
+            "with batch norm the digits differ.",
+        },
+        right="its mean is the wrong one",
+    ),
+    "skips": Question(
+        "Without a norm, He's weights keep the size of the gradient over 40 ReLU "
+        "layers. Now add skips and still no norm: h + relu(h W). The gradient ...",
+        {
+            "keeps its size": "The branch hands back what it got, and the skip adds "
+            "as much again.",
+            "grows a little": "It does with batch norm, since the branches of later "
+            "layers pass back less and less. Here nothing divides.",
+            "explodes": "Skip and branch hand back the whole each. The square at "
+            "least doubles per layer: beyond a million-fold in 40.",
         },
         right="explodes",
     ),
-    "collapse": Question(
-        "Sigmoid layers, untrained. You look at layer 5. Where do twenty digits still "
-        "give different activations?",
+    "twenty_relus": Question(
+        "Twenty ReLU layers, 100 steps. At the start the gradient explodes with batch "
+        "norm and keeps its size in the other two. At its best learning rate, which "
+        "network gets furthest?",
         {
-            "with layer norm only": "It sees one digit at a time. What all digits have "
-            "in common, it cannot tell from the rest.",
-            "with batch norm only": "It subtracts from each unit its mean over the "
-            "digits, which is just what they have in common.",
-            "with either norm": "Layer norm subtracts the mean of one digit's units. "
-            "What the digits share, unit by unit, stays.",
+            "none": "Its gradient is fine. But its digits come out nearly alike.",
+            "batch": "It keeps the digits apart, and a step or two repair most of the "
+            "explosion.",
+            "layer": "Its gradient is fine. But layer norm lets digits come out alike "
+            "as no norm does.",
         },
-        right="with batch norm only",
-    ),
-    "skips": Question(
-        "Now each layer adds to its input: h + relu(BN(h W)). Over 40 layers the "
-        "growth was about 2,000. It becomes about ...",
-        {
-            "2,000, as before": "A part of the gradient now goes past each layer "
-            "unchanged, and the other part shrinks with depth.",
-            "about 10 instead": "h grows, since each layer adds to it. Batch norm "
-            "divides by its spread, so the branches of later layers pass back less "
-            "and less.",
-            "no growth at all": "The part that goes past keeps its size, and every "
-            "branch still adds something to it.",
-        },
-        right="about 10 instead",
-    ),
-    "twenty_sigmoids": Question(
-        "Twenty sigmoid layers, 100 steps, four learning rates to choose from. Which "
-        "network trains?",
-        {
-            "with either norm": "With layer norm the gradient vanishes before it "
-            "reaches the first layers, at every rate.",
-            "with batch norm only": "It alone keeps the digits apart and the gradient "
-            "alive. In 1,000 steps layer norm trains 5 such layers, but not 10.",
-            "neither norm helps": "Batch norm does not let the gradient vanish here.",
-        },
-        right="with batch norm only",
+        right="batch",
     ),
     "promise": Question(
-        "Ten weights of 1.2, x = 1, learning rate 0.01. The gradient promises that y "
-        "falls from 6.19 to 3.53. Where does it land?",
+        "Ten weights of 1.2, learning rate 0.01: the promise for y is off by 0.46. By "
+        "how much is it off at a tenth of the rate?",
         {
-            "lower than 3.53": "Each weight shrinks, and so does what the others do: "
-            "the joint step takes off less than the single ones together.",
-            "right at 3.53": "That would hold if only one weight moved, or if the step "
-            "were tiny.",
-            "higher than 3.53": "At 3.99. Every weight shrinks, and with it the effect "
-            "of the others: the term in lr squared is positive.",
+            "by 0.46 as well": "The step is shorter, and what is off holds lr twice.",
+            "by about a tenth of that": "So the promise itself shrinks: it holds lr "
+            "once. What is off holds lr twice or more.",
+            "by about a hundredth of that": "What is off begins with the term in lr "
+            "squared.",
         },
-        right="higher than 3.53",
+        right="by about a hundredth of that",
     ),
     "kept": Question(
-        "Put batch norm before the last of the ten weights and step again, all weights "
-        "at once. What the gradient promises for y is ...",
+        "Batch norm before the last of the ten weights. Then the first weight is "
+        "replaced by its negative. What happens to y?",
         {
-            "too low, as before": "The lower weights have no say in the size of y now, "
-            "so they cannot get in the way.",
-            "exactly what comes": "The gradient of the lower weights is 0, since their "
-            "size is divided out. Only the last weight moves, and y is linear in it.",
-            "too high": "y is linear in the last weight, and only that one moves.",
+            "it stays": "A factor of 2 would be divided out. A deviation has no sign, "
+            "so a sign is not.",
+            "it changes its sign": "x_hat changes sign with its input: a deviation is "
+            "positive and cannot divide a sign out.",
+            "it becomes 0": "Only a weight of 0 does that.",
         },
-        right="exactly what comes",
+        right="it changes its sign",
     ),
     "inverse": Question(
         "Batches of B = 8. The variance of a unit scatters around m from unit to unit. "
