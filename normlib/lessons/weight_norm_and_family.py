@@ -46,8 +46,8 @@ QUESTIONS = {
         {
             "white ink on green": "Mean and deviation do not say which of ink and "
             "paper is the lighter one.",
-            "dark ink on a lighter green": "A deviation has no sign. Which pixels are "
-            "dark is decided by the content.",
+            "dark ink on a lighter green": "A deviation has no sign: the content says "
+            "that its paper is lighter than the mean, here the mean of the style.",
             "dark ink on white": "The white goes with the mean of the content, which "
             "is taken away.",
         },
@@ -104,13 +104,14 @@ QUESTIONS = {
         right="after some hundred steps",
     ),
     "rise": Question(
-        "The learning rate falls to 0 in a line, under weight decay. What does the "
-        "gradient of W do towards the end?",
+        "Test the explanation: hold the length of W fixed, and let the learning rate "
+        "fall to 0 in a line. What does the gradient of W do towards the end?",
         {
-            "it gets smaller": "Its size does not follow the rate. The steps get "
-            "smaller, since they are rate times gradient.",
-            "it stays": "So it does at a constant rate, nearly.",
-            "it gets larger": "Whatever the reason is: that is the next question.",
+            "it gets smaller": "The steps do. The gradient does not follow the rate.",
+            "it stays": "It would if only the length of W counted. The gradient at "
+            "length 1 counts, too.",
+            "it gets larger": "The length is the same all along, so it must be the "
+            "gradient at length 1 that grows.",
         },
         right="it gets larger",
     ),
