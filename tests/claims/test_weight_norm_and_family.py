@@ -22,7 +22,7 @@ from normlib.lessons.weight_norm_and_family import lesson
 no_claim("11", "Below are four digits, of one channel each.", "definition")
 no_claim("11", "One unit with four weights:", "definition")
 no_claim("11", "Ten layers with ReLU:", "definition")
-no_claim("11", "12 cases, 8 units, no bias.", "definition")
+no_claim("11", "12 cases (samples), 8 units, no bias.", "definition")
 no_claim("11", "in six ways, A to F", "definition")
 no_claim("11", "the network of notebook 05 at the rate 0.4", "definition")
 no_claim("11", "The third panel shows the product of both", "definition")
@@ -133,7 +133,7 @@ def test_standardized_weights():
     "11",
     "The paper fits $g$ and the bias to one batch before training, layer by layer, so "
     "that each sum has mean 0 and deviation 1.",
-    "Weight norm does not look at the data, so nothing keeps its sums at one size.",
+    "Weight norm does not look at the data, so nothing keeps its sums",
     "Nothing is measured any more: lengths and biases are fixed numbers now.",
     "Each layer hands the factor on, and the biases fit no longer.",
     "4 or more",
