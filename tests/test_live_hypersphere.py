@@ -237,9 +237,9 @@ def test_a_readers_broken_function_is_told(function, words):
     [
         (lambda w, b, g, t: (g[:, None] * w, b + t @ w), "agree to 1e-12"),
         (lambda w, b, g, t: (g * w, b + t @ w), "differ by"),
-        (lambda w, b, g, t: (..., ...), "two arrays"),
-        (lambda w, b, g, t: w, "two arrays"),
-        (lambda w, b, g, t: (w[:3], b), "returned shapes (3, 16)"),
+        (lambda w, b, g, t: (..., ...), "still returns the ..."),
+        (lambda w, b, g, t: w, "2 arrays"),
+        (lambda w, b, g, t: (w[:3], b), "returned shape (3, 16)"),
         (lambda w, b, g, t: (w * np.nan, b), "NaN"),
     ],
 )

@@ -141,8 +141,8 @@ def test_only_all_four_kinds_of_maps_make_it_the_same_function():
     [
         (lambda w, b: (..., ...), "still returns the ... of the stub"),
         (lambda w, b: ..., "still returns the ... of the stub"),
-        (lambda w, b: w, "has to return weight and bias"),
-        (lambda w, b: (w / 0 * np.nan, b), "has to return weight and bias"),
+        (lambda w, b: w, "has to return 2 arrays"),
+        (lambda w, b: (w / 0 * np.nan, b), "NaN or infinite"),
         (lambda w, b: 1 / 0, "ZeroDivisionError"),
     ],
 )

@@ -5,7 +5,7 @@ import numpy as np
 from normlib import batch_norm_inference, instance_norm
 from normlib.batch.doctor import CAUSES, examine
 from normlib.batch.sorted_batches import sorted_batches
-from normlib.lessons.checks import NotYet, call
+from normlib.lessons.checks import NotYet, call, shown
 from normlib.lessons.lesson import Card, Exercise, Lesson, Notice, Question, Shown
 from normlib.live.batch_norm_inference import (
     Averages,
@@ -344,8 +344,9 @@ def _check_diagnosis(function):
     for cause, patient in enumerate(CAUSES, start=1):
         findings = examine(patient, 0).answers
         said = call(function, *findings)
-        if isinstance(said, bool) or said not in (1, 2, 3, 4):
-            raise NotYet(f"for {findings} it returned {said!r}, not 1, 2, 3 or 4.")
+        number = isinstance(said, int | float | np.number)
+        if isinstance(said, bool) or not (number and said in (1, 2, 3, 4)):
+            raise NotYet(f"for {findings} it returned {shown(said)}, not 1, 2, 3 or 4.")
         if said != cause:
             raise NotYet(
                 f"for patient {patient}, with findings {findings}, it returned {said}."

@@ -9,6 +9,10 @@ from functools import partial
 
 import numpy as np
 
+from normlib.live.reader import real_numbers
+
+SHORT_FLOATS = 1e-3  # tolerance for results in float32 or float16
+
 
 class NotYet(Exception):
     """The reader's function is not there yet; the message says what to do."""
@@ -77,8 +81,27 @@ def same(function, solution, inputs, mistakes, right, tolerance=1e-6):
     return right
 
 
-def _parts(value):
-    return value if isinstance(value, tuple) else (value,)
+def _parts(value, like):
+    """Return the results that are in `value`, several if there are in `like`."""
+    several = isinstance(like, tuple) and isinstance(value, list | np.ndarray)
+    if isinstance(value, tuple) or (several and np.iterable(value)):
+        return tuple(value)  # a list of them, or an array, unpacks as a tuple does
+    return (value,)
+
+
+def _tolerance(value, tolerance):
+    """Return the tolerance for a result: wider for who computes in float32."""
+    short = getattr(value, "dtype", None) in (np.float16, np.float32)
+    return max(tolerance, SHORT_FLOATS) if short else tolerance
+
+
+def shown(value):
+    """Return `value` as a message quotes it: on one line, not too long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _equal(one, other):
@@ -89,26 +112,30 @@ def _equal(one, other):
 
 
 def _agree(result, expected, tolerance):
-    came, wanted = _parts(result), _parts(expected)
+    came, wanted = _parts(result, expected), _parts(expected, expected)
     if len(came) != len(wanted):
         return False
+    tolerances = [_tolerance(part, tolerance) for part in came]
     try:
-        came = [np.asarray(part, dtype=float) for part in came]
-    except (TypeError, ValueError):
+        came = [real_numbers(part) for part in came]
+    except TypeError:
         return False
     return all(
-        c.shape == np.shape(w) and np.isfinite(c).all() and close(c, w, tolerance)
-        for c, w in zip(came, wanted, strict=True)
+        c.shape == np.shape(w) and np.isfinite(c).all() and close(c, w, t)
+        for c, w, t in zip(came, wanted, tolerances, strict=True)
     )
 
 
 def _compare_parts(name, result, expected, tolerance):
     """Raise `NotYet` with what differs between the results of one trial, if any."""
-    came, wanted = _parts(result), _parts(expected)
+    came, wanted = _parts(result, expected), _parts(expected, expected)
     if len(came) != len(wanted):
         what = "one array" if len(wanted) == 1 else f"{len(wanted)} results"
         cache = " Does it return the cache, too?" if len(wanted) == 1 else ""
-        raise NotYet(f"{name} returned {len(came)} results, expected {what}.{cache}")
+        plural = "" if len(came) == 1 else "s"
+        raise NotYet(
+            f"{name} returned {len(came)} result{plural}, expected {what}.{cache}"
+        )
     for k, (part, want) in enumerate(zip(came, wanted, strict=True)):
         what = name if len(wanted) == 1 else f"result {k} of {name}"
 
@@ -117,15 +144,19 @@ def _compare_parts(name, result, expected, tolerance):
 
         given.__name__ = what
         numbers = array(given, shape=np.shape(want))
-        compare(f"{what}(...)", numbers, want, tolerance=tolerance)
+        compare(f"{what}(...)", numbers, want, tolerance=_tolerance(part, tolerance))
 
 
 def call(function, *args, **kwargs):
     """Call the reader's function and turn its errors into `NotYet`."""
     name = getattr(function, "__name__", "your function")
+    if not callable(function):
+        raise NotYet(
+            f"{shown(function)} is no function; name yours, without brackets after it."
+        )
     try:
         result = function(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotYet(f"{name} raised {type(error).__name__}: {error}") from error
     if result is ...:
         raise NotAttempted(f"{name} is not attempted; replace the ... by your code.")
@@ -139,9 +170,11 @@ def array(function, *args, shape, **kwargs):
     name = getattr(function, "__name__", "your function")
     result = call(function, *args, **kwargs)
     try:
-        result = np.asarray(result, dtype=float)
-    except (TypeError, ValueError):
-        raise NotYet(f"{name} returned {result!r}, not an array of numbers.") from None
+        result = real_numbers(result)
+    except TypeError:
+        raise NotYet(
+            f"{name} returned {shown(result)}, not an array of real numbers."
+        ) from None
     if result.shape != shape:
         raise NotYet(f"{name} returned shape {result.shape}, expected {shape}.")
     if not np.isfinite(result).all():
@@ -176,5 +209,8 @@ def compare(name, result, expected, mistakes=(), tolerance=1e-8):
             raise NotYet(hint)
     worst = np.unravel_index(np.argmax(np.abs(result - expected)), np.shape(expected))
     at = f"[{', '.join(map(str, worst))}]" if worst else ""
-    wanted = np.asarray(expected)[worst]
-    raise NotYet(f"{name}{at} is {result[worst]:.4g}, expected {wanted:.4g}.")
+    came, wanted = result[worst], np.asarray(expected)[worst]
+    digits = 4
+    while f"{came:.{digits}g}" == f"{wanted:.{digits}g}":
+        digits += 1
+    raise NotYet(f"{name}{at} is {came:.{digits}g}, expected {wanted:.{digits}g}.")

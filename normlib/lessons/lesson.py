@@ -219,6 +219,12 @@ class Lesson:
             The reader's own functions, for a figure that is driven by them.
         """
         shown = _find(self.figures, key, "figure")
+        for function in functions:
+            if not callable(function):
+                raise TypeError(
+                    f"the figure {key!r} takes a function, got "
+                    f"{type(function).__name__}; name yours, without brackets after it"
+                )
         if functions and lecture_mode():
             functions = [self.exercises[name].solution for name in shown.solved]
         figure = shown.make(*functions)
@@ -237,20 +243,20 @@ class Lesson:
             static_below=static_notices(shown.notices, question is not None),
         )
 
-    def check(self, key, *functions):
+    def check(self, key, function):
         """Try what the reader wrote, say what is off, and offer help.
 
         Parameters
         ----------
         key : str
             The name of the exercise.
-        *functions
+        function : callable
             The reader's function.
         """
         exercise = _find(self.exercises, key, "exercise")
         kept = self.kept["exercise", key]
         if not lecture_mode():
-            words, state = verdict(lambda: exercise.judge(*functions))
+            words, state = verdict(lambda: exercise.judge(function))
             print(words)
             if kept.answer != "solution shown" and not kept.right:
                 kept.answer = state or kept.answer
@@ -392,6 +398,6 @@ def seeds(sentence, n=10, stop=2**31):
 
 
 def _find(known, key, kind):
-    if key not in known:
+    if key not in [*known]:  # also what no dictionary can look up
         raise ValueError(f"no {kind} {key!r} in this lesson; it has {list(known)}")
     return known[key]

@@ -6,7 +6,7 @@ from normlib import batch_norm, group_norm, layer_norm
 from normlib.batch.batch_size import batch_size_rows
 from normlib.batch.recurrent_scale import recurrent_profile
 from normlib.batch.sequences import step_means
-from normlib.lessons.checks import NotYet, call
+from normlib.lessons.checks import NotYet, call, shown
 from normlib.lessons.lesson import Card, Exercise, Lesson, Notice, Question, Shown
 from normlib.live.when_not_batch_norm import BatchSizes, Lengths, Recurrence
 
@@ -185,16 +185,19 @@ def choose_norm(model, batch_size, batches_alike):
     return "group"
 
 
+NAMES = ("batch", "layer", "group", "rms")
+
+
 def _check_choice(function):
     for case, (fine, why) in CASES.items():
         chosen = call(function, *case)
-        if chosen not in fine:
+        if not isinstance(chosen, str) or chosen not in NAMES:
+            names = ", ".join(map(repr, NAMES))
             raise NotYet(
-                f"for {case} you choose {chosen!r}; {why}."
-                if chosen in ("batch", "layer", "group", "rms")
-                else f"for {case} it returns {chosen!r}; return one of 'batch', "
-                "'layer', 'group', 'rms'."
+                f"for {case} it returns {shown(chosen)}; return one of {names}."
             )
+        if chosen not in fine:
+            raise NotYet(f"for {case} you choose {chosen!r}; {why}.")
     return "five cases, five choices that the notebooks bear out."
 
 

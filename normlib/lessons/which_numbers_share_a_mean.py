@@ -1,10 +1,12 @@
 """Lesson of notebook 02: batch against layer axes, and all their relatives."""
 
+import operator
+
 import numpy as np
 
 from normlib import batch_norm, layer_norm, standardize
 from normlib.axes import count_sets, index_sets, parameter_shape
-from normlib.lessons.checks import NotYet, call
+from normlib.lessons.checks import NotYet, call, shown
 from normlib.lessons.lesson import Card, Exercise, Lesson, Notice, Question, Shown
 from normlib.live.which_numbers_share_a_mean import (
     MAP_NORMS,
@@ -221,13 +223,14 @@ def _check_axes(function):
     for norm in ("batch", "layer", "instance"):
         answer = call(function, norm)
         try:
-            axes = {int(axis) for axis in np.atleast_1d(np.array(answer))}
-        except (TypeError, ValueError):
+            given = answer if np.iterable(answer) else (answer,)
+            axes = {operator.index(axis) for axis in given}
+        except TypeError:
             raise NotYet(
-                f'for "{norm}" it is {answer!r}, not a tuple of axes.'
+                f'for "{norm}" it is {shown(answer)}, not a tuple of axes.'
             ) from None
         if not axes <= set(range(-4, 4)):
-            raise NotYet(f'for "{norm}" it is {answer!r}; x has axes 0, 1, 2, 3.')
+            raise NotYet(f'for "{norm}" it is {shown(answer)}; x has axes 0, 1, 2, 3.')
         axes = {axis % 4 for axis in axes}
         if axes != set(axes_by_name(norm)):
             got = int(np.prod([shape[a] for a in range(4) if a not in axes]))

@@ -449,7 +449,7 @@ def call_reader(function, *args, **kwargs):
     name = getattr(function, "__name__", "function")
     try:
         return function(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ReaderError(
             f"your {name} raised {type(error).__name__}: {error}. "
             "Correct it and run the cell again."

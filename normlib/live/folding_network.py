@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 
 from normlib.live import controls, style
-from normlib.live.figure import LiveFigure, ReaderError, call_reader
+from normlib.live.figure import LiveFigure
+from normlib.live.reader import reader_arrays
 from normlib.sphere.folding import fold_layer_norm
 from normlib.sphere.residual_stream import (
     compare,
@@ -116,21 +117,8 @@ class Folding(LiveFigure):
             return self.folds[folded]
 
         def fold(weight, bias, gamma, beta):
-            result = call_reader(self.function, weight, bias, gamma, beta)
-            try:
-                new_weight, new_bias = (np.asarray(part, float) for part in result)
-            except (TypeError, ValueError):
-                raise ReaderError(
-                    "your function has to return two arrays: weight, bias."
-                ) from None
-            if new_weight.shape != weight.shape or new_bias.shape != bias.shape:
-                raise ReaderError(
-                    f"your function returned shapes {new_weight.shape} and "
-                    f"{new_bias.shape}, expected {weight.shape} and {bias.shape}."
-                )
-            if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
-                raise ReaderError("your function returned NaN or infinity.")
-            return new_weight, new_bias
+            given, shapes = (weight, bias, gamma, beta), (weight.shape, bias.shape)
+            return reader_arrays(self.function, *given, shapes=shapes)
 
         return fold
 

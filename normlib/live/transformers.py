@@ -7,7 +7,8 @@ from matplotlib.collections import PolyCollection
 
 from normlib import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
 from normlib.live import controls, style
-from normlib.live.figure import LiveFigure, ReaderError, call_reader
+from normlib.live.figure import LiveFigure
+from normlib.live.reader import reader_arrays
 from normlib.live.touch import Touch
 from normlib.nets.transformer import PLACEMENTS, Attention, Residual
 from normlib.sphere.folding import centre_writing_weights
@@ -609,25 +610,8 @@ class Centred(LiveFigure):
             return centre_writing_weights
 
         def centre(weight, bias):
-            result = call_reader(self.function, weight.copy(), bias.copy())
-            parts = result if isinstance(result, tuple | list) else (result,)
-            if any(part is ... for part in parts):
-                raise ReaderError(
-                    f"your {getattr(self.function, '__name__', 'function')} still "
-                    "returns the ... of the stub; write it, then run its cell and "
-                    "this one again."
-                )
-            try:
-                new = [np.asarray(part, float) for part in result]
-                fits = [part.shape for part in new] == [weight.shape, bias.shape]
-            except (TypeError, ValueError):
-                fits = False
-            if not fits or not all(np.isfinite(part).all() for part in new):
-                raise ReaderError(
-                    "your function has to return weight and bias as finite arrays of "
-                    "the shapes that it got."
-                )
-            return new
+            shapes = weight.shape, bias.shape
+            return reader_arrays(self.function, weight, bias, shapes=shapes)
 
         return centre
 
