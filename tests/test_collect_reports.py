@@ -97,3 +97,49 @@ def test_each_kind_of_a_report_has_its_columns():
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(SystemExit, match="no folder"):
         tool.main([str(tmp_path / "none")])
+
+
+def saved(text, page, **others):
+    """Return a notebook's file with one output."""
+    data = {"text/plain": text, "text/html": page}
+    return json.dumps({"cells": [{"outputs": [{"data": data}]}]} | others)
+
+
+REPORT = "Report of notebook 02\npredictions: 1 right, 2 of 7 answered"
+ROWS = "<tr><th>predictions: 1</th></tr><tr><td>q</td><td>a</td><td>right</td></tr>"
+
+
+def test_no_file_stops_the_others(tmp_path):
+    """Whatever is handed in, each notebook has its row."""
+    files = {
+        "deep.ipynb": b"[" * 200_000,
+        "huge number.ipynb": saved(REPORT.replace("1", "9" * 5000), ROWS).encode(),
+        "empty.ipynb": b"",
+        "not text.ipynb": b"\xff\xfe\x00",
+        "nothing.ipynb": saved("Report of notebook ", "").encode(),
+        "of an editor.ipynb": b"\xef\xbb\xbf" + saved(REPORT, ROWS).encode(),
+        "SHOUTED.IPYNB": saved(REPORT, ROWS).encode(),
+        "half a letter.ipynb": saved("Report of notebook \ud800", ROWS).encode(),
+        "\u00fc\u4e2d/\u00f1.ipynb": saved(REPORT, ROWS).encode(),
+        "notes.txt": b"Report of notebook 02",
+    }
+    for name, content in files.items():
+        path = tmp_path / "eve" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "eve" / "folder.ipynb").mkdir()
+    for options in ([], ["--each"]):
+        rows = table(*options, tmp_path)
+        notes = {row["file"].removeprefix("eve/"): row["note"] for row in rows}
+        assert set(notes) == set(files) - {"notes.txt"}
+        complete = {name for name, note in notes.items() if not note}
+        right = {"of an editor.ipynb", "SHOUTED.IPYNB", "\u00fc\u4e2d/\u00f1.ipynb"}
+        assert complete == right
+        assert notes["nothing.ipynb"] == "a report without answers"
+        assert notes["deep.ipynb"] == "cannot be read: RecursionError"
+
+
+@pytest.mark.parametrize("start", ["=", " =", "\t=", "\r=", "@", "+", "-"])
+def test_a_formula_is_taken_as_words_also_after_a_space(start):
+    assert tool.harmless(f"{start}1+1") == f"'{start}1+1"
+    assert tool.harmless("a = 1") == "a = 1"

@@ -51,7 +51,7 @@ class Rows(HTMLParser):
 def report_of(path):
     """Return the last report in a saved notebook, as (text, HTML), or None."""
     found = None
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    for cell in json.loads(path.read_text(encoding="utf-8-sig"))["cells"]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             # Lines may be kept as a list.
@@ -94,30 +94,33 @@ def collect(folder, each=False):
     ]
     columns = ("kind", "question", "answer", "mark") if each else names
     rows = [(*PLACE, *columns, "note")]
-    for path in sorted(folder.rglob("*.ipynb")):
+    for path in sorted(folder.rglob("*")):
         where = path.relative_to(folder)
-        if any(part.startswith(".") for part in where.parts):
+        hidden = any(part.startswith(".") for part in where.parts)
+        if hidden or path.suffix.lower() != ".ipynb" or path.is_dir():
             continue
         place = where.parts[0] if len(where.parts) > 1 else "", where.as_posix()
-        note, report = "no report", None
+        number, note, found = "", "", []
         try:
             report = report_of(path)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            if report is None:
+                note = "no report"
+            else:
+                number, counts = summary(report[0])
+                counted = [[counts.get(name, "") for name in names]]
+                found = answers(report[1]) if each else counted
+                note = "" if found and counts else "a report without answers"
+        except Exception as error:  # one file, whatever it is, stops no other
             note = f"cannot be read: {type(error).__name__}"
-        if report is None:
-            rows.append((*place, "", *[""] * len(columns), note))
-            continue
-        number, counts = summary(report[0])
-        if each:
-            rows += [(*place, number, *row, "") for row in answers(report[1])]
-        else:
-            rows.append((*place, number, *[counts.get(n, "") for n in names], ""))
+        found = found or [[""] * len(columns)]
+        rows += [(*place, number, *row, note) for row in found]
     return rows
 
 
 def harmless(value):
     """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if str(value).startswith(("=", "+", "-", "@")) else value
+    text = str(value).encode("utf-8", "replace").decode()  # also a broken file name
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def main(argv=None):
@@ -126,7 +129,7 @@ def main(argv=None):
     parser.add_argument("--each", action="store_true", help="a row for each answer")
     options = parser.parse_args(argv)
     if not options.folder.is_dir():
-        sys.exit(f"no folder {options.folder}")
+        sys.exit(f"no folder {options.folder}; name the one that holds the notebooks")
     # Spreadsheets take UTF-8 for granted only with a mark at the start.
     sys.stdout.reconfigure(encoding="utf-8-sig", newline="")
     writer = csv.writer(sys.stdout)
