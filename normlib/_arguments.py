@@ -51,7 +51,7 @@ def float_array(name, value, *, ndim=None, finite=True):
         raise ValueError(f"{name} is empty, shape {array.shape}; give at least 1 value")
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; remove or replace them first")
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
 def vector(name, value, n, default=None, dtype=None):
@@ -160,7 +160,7 @@ def choice(name, value, options):
     'layer'
     """
     options = tuple(options)
-    plain = value is None or isinstance(value, str | int | float)
+    plain = value is None or isinstance(value, str | int | float | np.number)
     if not plain or isinstance(value, bool) or value not in options:
         wanted = ", ".join(repr(option) for option in options)
         raise ValueError(f"{name} must be one of {wanted}, got {value!r}")

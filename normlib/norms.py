@@ -898,7 +898,7 @@ def _floats(x, name="x"):
             f"{name} must hold floats, got dtype {x.dtype}; "
             f"use {name}.astype(float) to say that real numbers are meant"
         )
-    if x.dtype == np.float16:
+    if x.dtype.itemsize == 2:  # float16 of either byte order
         return x.astype(np.float32), x.dtype
     return x, x.dtype
 

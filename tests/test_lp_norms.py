@@ -138,3 +138,10 @@ def test_a_constant_unit_gives_0_also_where_its_mean_is_rounded(order, value):
     y, cache = lp_batch_norm(x, order, eps=0.0)
     assert not y[:, 1].any() and y[:, 0].any()
     assert np.isfinite(lp_batch_norm_backward(np.ones((6, 2)), cache)).all()
+
+
+@pytest.mark.parametrize("order", [np.int64(1), np.float32(2), np.float32("inf")])
+def test_an_order_may_be_a_number_of_numpy(order):
+    x = np.array([[1.0], [2.0], [6.0]])
+    plain = lp_batch_norm(x, float(order))[0]
+    np.testing.assert_array_equal(lp_batch_norm(x, order)[0], plain)

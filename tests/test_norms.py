@@ -870,3 +870,10 @@ def test_inference_refuses_nan_and_infinity(value):
 def test_inference_needs_statistics(statistics):
     with pytest.raises(TypeError, match="running_mean and running_var must be arrays"):
         normlib.batch_norm_inference(np.ones((3, 2)), *statistics)
+
+
+def test_float16_of_the_other_byte_order_is_computed_in_float32_too():
+    x = np.random.default_rng(3).normal(size=(9, 64)).astype(np.float16)
+    other = x.astype(x.dtype.newbyteorder())
+    y, _ = normlib.layer_norm(x)
+    np.testing.assert_array_equal(normlib.layer_norm(other)[0], y)

@@ -15,6 +15,7 @@ from normlib.nets.transformer import (
     token_loss,
     transformer,
 )
+from normlib.transformers.pointwise import erf
 
 SMALL = dict(width=4, blocks=2, heads=2)
 
@@ -193,3 +194,9 @@ def test_what_does_not_fit_is_named():
         transformer(3, 4, placement="before", rng=0)
     with pytest.raises(ValueError, match="must have 4 tokens"):
         transformer(3, 4, rng=0).forward(np.zeros((2, 3)))
+
+
+def test_lists_are_taken_for_arrays():
+    x = [[1.0, 2.0], [3.0, 4.0]]
+    np.testing.assert_array_equal(rotate(x), rotate(np.array(x)))
+    np.testing.assert_array_equal(erf(x), erf(np.array(x)))

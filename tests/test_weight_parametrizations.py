@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from normlib.family import weight_parametrizations as wp
+from normlib.family.chain import build_chain, length_one
+from normlib.family.images import coloured
+from normlib.family.invariances import relative_change
 from normlib.norms import weight_norm
 
 SEEDS = (21, 22, 23)
@@ -169,3 +172,78 @@ def test_constant_weights_become_0_also_where_their_mean_is_rounded(shape):
 def test_bad_input_gets_one_clear_error(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e19, 1e25])
+def test_float32_of_any_size_is_standardized(scale):
+    rng = np.random.default_rng(5)
+    v = (scale * rng.normal(size=(3, 40))).astype(np.float32)
+    made = wp.weight_standardization(v, eps=0.0)
+    np.testing.assert_allclose(made.std(axis=1), 1, rtol=1e-5)
+    x = (scale * rng.normal(size=(50, 40))).astype(np.float32)
+    outputs = wp.data_dependent_init(v, x).outputs
+    np.testing.assert_allclose(outputs.std(axis=0), 1, rtol=1e-4)
+
+
+def test_a_large_mean_leaves_float32_standardized():
+    rng = np.random.default_rng(6)
+    weight = (1e6 + rng.normal(size=(3, 40))).astype(np.float32)
+    made = wp.weight_standardization(weight, eps=0.0)
+    np.testing.assert_allclose(made.mean(axis=1), 0, atol=1e-6)
+    x = (1e5 + rng.normal(size=(50, 40))).astype(np.float32)
+    found = wp.data_dependent_init(np.eye(40, dtype=np.float32), x)
+    np.testing.assert_allclose(found.outputs.mean(axis=0), 0, atol=1e-6)
+
+
+def test_a_flat_direction_has_the_condition_infinity():
+    x = np.array([[1.0, 2.0], [2.0, 4.0]])
+    assert wp.condition_number(x) == np.inf
+    with pytest.raises(ValueError, match="x must have an entry that is not 0"):
+        wp.condition_number(0 * x)
+    with pytest.raises(ValueError, match=r"w must have shape \(2,\) and an entry"):
+        wp.condition_number(x, np.ones(3))
+
+
+def test_what_does_not_fit_a_descent_is_named():
+    x = np.eye(3)
+    for target, v in ((np.ones(2), np.ones(3)), (np.ones(3), np.ones(2))):
+        with pytest.raises(ValueError, match=r"target and v must have shapes \(3,\)"):
+            wp.weight_norm_descent(x, target, v)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("he", "start must be a function"),
+        (lambda v, x: (1.0, 0.0), r"start must return lengths and biases of shape"),
+    ],
+)
+def test_a_start_that_is_none_is_named(start, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        build_chain(0, start)
+
+
+def test_a_start_may_spoil_what_it_is_given():
+    def spoils(v, x):
+        made = length_one(v, x)
+        v[:], x[:] = 0, 0
+        return made
+
+    np.testing.assert_array_equal(
+        build_chain(0, spoils).v, build_chain(0, length_one).v
+    )
+
+
+@pytest.mark.parametrize(
+    "colour", [(1, 0), "red", None, (np.nan, 0, 0), (2, 0, 0), (True, False, True)]
+)
+def test_a_colour_that_is_none_is_named(colour):
+    for name in ("ink", "paper"):
+        colours = {"ink": (1, 1, 1), "paper": (0, 0, 0), name: colour}
+        with pytest.raises((TypeError, ValueError), match=f"{name} must"):
+            coloured(np.eye(2), **colours)
+
+
+def test_before_and_after_share_a_shape():
+    with pytest.raises(ValueError, match="before and after must have one shape"):
+        relative_change(np.ones(3), np.ones(1))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import generator, index, takes
+from normlib._arguments import choice, float_array, generator, index, takes
 from normlib.datasets import digits_split
 from normlib.family.weight_parametrizations import data_dependent_init
 from normlib.norms import batch_norm, weight_norm
@@ -55,14 +55,22 @@ def build_chain(seed=0, start=data_dependent_init):
     ----------
     Salimans, Kingma 2016, arXiv:1602.07868, section 3.
     """
+    if not callable(start):
+        raise TypeError(f"start must be a function of v and x, got {start!r:.60}")
     rng = generator(seed)
     x = digits_split(rng, standardized=True).x_train[: 2 * BATCH]
     v = 0.05 * rng.standard_normal((LAYERS, 64, 64))
     g, bias, h = [], [], x[:BATCH]
     for layer in v:
-        length, shift = start(layer, h)[:2]
-        g.append(np.asarray(length, float))
-        bias.append(np.asarray(shift, float))
+        found = start(layer.copy(), h.copy())[:2]
+        length, shift = (np.asarray(part, float) for part in found)
+        if not length.shape == shift.shape == (64,):
+            raise ValueError(
+                f"start must return lengths and biases of shape (64,), got "
+                f"{length.shape} and {shift.shape}"
+            )
+        g.append(length)
+        bias.append(shift)
         h = np.maximum(h @ weight_norm(layer, g[-1])[0].T + bias[-1], 0)
     return Chain(v, np.array(g), np.array(bias), x[:BATCH], x[BATCH:])
 
@@ -89,6 +97,14 @@ def chain_spreads(chain, x, norm="weight"):
     >>> bool(np.allclose(chain_spreads(chain, chain.first), 1))
     True
     """
+    if not isinstance(chain, Chain):
+        raise TypeError(
+            f"chain must be a Chain of build_chain, got {type(chain).__name__}"
+        )
+    x = float_array("x", x, ndim=2)
+    if x.shape[1] != chain.v.shape[2]:
+        raise ValueError(f"x must have shape (N, {chain.v.shape[2]}), got {x.shape}")
+    choice("norm", norm, ("weight", "batch"))
     spreads = []
     for v, g, bias in zip(chain.v, chain.g, chain.bias, strict=True):
         if norm == "batch":

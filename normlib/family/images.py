@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from normlib._arguments import float_array, number
+from normlib._arguments import float_array, number, reals
 from normlib.norms import instance_norm
 
 __all__ = ["coloured", "relight", "restyle"]
@@ -45,8 +45,19 @@ def coloured(pixels, ink, paper):
     array([[1., 0.]])
     """
     pixels = float_array("pixels", pixels, ndim=2)
-    ink, paper = (np.asarray(c, float).reshape(3, 1, 1) for c in (ink, paper))
+    ink, paper = _colour("ink", ink), _colour("paper", paper)
     return paper + (ink - paper) * pixels
+
+
+def _colour(name, value):
+    """Return a colour as an array of shape (3, 1, 1)."""
+    reals(name, value)
+    colour = np.asarray(value, float)
+    if colour.shape != (3,) or not ((colour >= 0) & (colour <= 1)).all():
+        raise ValueError(
+            f"{name} must be red, green and blue from 0 to 1, got {value!r:.60}"
+        )
+    return colour.reshape(3, 1, 1)
 
 
 def restyle(content, style, share=1.0, *, eps=1e-5):

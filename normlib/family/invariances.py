@@ -118,6 +118,12 @@ def relative_change(before, after):
     >>> relative_change(np.array([1.0, -4.0]), np.array([3.0, -4.0]))
     0.5
     """
+    before, after = float_array("before", before), float_array("after", after)
+    if after.shape != before.shape or not before.any():
+        raise ValueError(
+            f"before and after must have one shape, and before an entry that is not 0, "
+            f"got shapes {before.shape} and {after.shape}"
+        )
     return float(np.abs(after - before).max() / np.abs(before).max())
 
 
@@ -184,6 +190,7 @@ def change_layer(x, weight, change, strength, shift):
     return x, weight
 
 
+@takes(eps=real)
 def normalized_layer(x, weight, norm, *, eps=0.0):
     """Return ``norm(x W)``; weight norm gives each unit's weights length 1.
 
@@ -207,6 +214,12 @@ def normalized_layer(x, weight, norm, *, eps=0.0):
     >>> normalized_layer(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), "weight")
     array([[2.2]])
     """
+    x, weight = float_array("x", x, ndim=2), float_array("weight", weight, ndim=2)
+    if x.shape[1] != len(weight):
+        raise ValueError(
+            f"x and weight must share one number of features, got shapes {x.shape} "
+            f"and {weight.shape}"
+        )
     choice("norm", norm, NORMS)
     if norm == "weight":
         by_unit, _ = weight_norm(weight.T, np.ones(weight.shape[1]))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from normlib._arguments import float_array, integer, number
-from normlib.norms import weight_norm, weight_norm_backward
+from normlib.norms import standardize, weight_norm, weight_norm_backward
 from normlib.sphere.jacobians import weight_norm_jacobian
 
 
@@ -93,16 +93,17 @@ def data_dependent_init(v, x):
             f"{v.shape}, got {x.shape}"
         )
     t = x @ weight_norm(v, np.ones(len(v)))[0].T
-    std = t.std(axis=0)
-    constant = std <= 8 * np.finfo(t.dtype).eps * np.abs(t).max(axis=0)
+    outputs, stats = standardize(t, 0, eps=0.0)
+    g = stats.inv_std[0]
+    rounding = 8 * np.finfo(t.dtype).eps * np.abs(t).max(axis=0)
+    constant = (g == 0) | (g * rounding >= 1)
     if constant.any():
         unit = int(np.flatnonzero(constant)[0])
         raise ValueError(
             f"unit {unit} gives the same output for all samples of x, so no length "
             "standardizes it; give other samples"
         )
-    g, bias = 1 / std, -t.mean(axis=0) / std
-    return DataDependentInit(g, bias, t * g + bias)
+    return DataDependentInit(g, -stats.mean[0] * g, outputs)
 
 
 def mean_only_batch_norm(t, bias=None):
@@ -191,13 +192,7 @@ def weight_standardization(weight, *, eps=1e-5):
             f"weight must have shape (n_out, ...) with 2 or more weights per unit, "
             f"got {weight.shape}"
         )
-    axes = tuple(range(1, weight.ndim))
-    first = weight[(slice(None), *[slice(1)] * len(axes))]
-    # The mean of equal numbers may be rounded; what is left is no deviation.
-    differs = (weight != first).any(axis=axes, keepdims=True)
-    centred = np.where(differs, weight - weight.mean(axis=axes, keepdims=True), 0.0)
-    var = (centred**2).mean(axis=axes, keepdims=True) + eps
-    return centred / np.sqrt(np.where(var > 0, var, 1.0))
+    return standardize(weight, tuple(range(1, weight.ndim)), eps=eps)[0]
 
 
 def weight_norm_descent(x, target, v, g=1.0, *, lr=0.1, steps=50):
@@ -246,6 +241,11 @@ def weight_norm_descent(x, target, v, g=1.0, *, lr=0.1, steps=50):
     """
     x, target = float_array("x", x, ndim=2), float_array("target", target, ndim=1)
     v, g = float_array("v", v, ndim=1)[None], np.array([number("g", g)])
+    if target.shape != x.shape[:1] or v.shape[1:] != x.shape[1:]:
+        raise ValueError(
+            f"target and v must have shapes {x.shape[:1]} and {x.shape[1:]} for x of "
+            f"shape {x.shape}, got {target.shape} and {v.shape[1:]}"
+        )
     lr, steps = number("lr", lr, minimum=0), integer("steps", steps)
     rows = []
     for _ in range(steps + 1):
@@ -277,7 +277,8 @@ def condition_number(x, w=None, length=1.0):
     Returns
     -------
     float
-        Largest curvature over the smallest. The curvature 0 along v is left out.
+        Largest curvature over the smallest, infinity if that is 0 but for rounding. The
+        curvature 0 along v is left out.
 
     Notes
     -----
@@ -293,12 +294,20 @@ def condition_number(x, w=None, length=1.0):
     (9.0, 9.0)
     """
     x = float_array("x", x, ndim=2)
+    length = number("length", length, positive=True)
+    if not x.any():
+        raise ValueError("x must have an entry that is not 0: such a loss is flat")
     curvature = x.T @ x / len(x)
     if w is None:
         values = np.linalg.eigvalsh(curvature)
     else:
-        w, length = float_array("w", w, ndim=1), number("length", length, positive=True)
+        w = float_array("w", w, ndim=1)
+        if w.shape != x.shape[1:] or not w.any():
+            raise ValueError(
+                f"w must have shape {x.shape[1:]} and an entry that is not 0, got {w}"
+            )
         found = weight_norm_jacobian(length * w, float(np.linalg.norm(w)))
         jacobian = np.column_stack([found.dv, found.dg])
         values = np.linalg.eigvalsh(jacobian.T @ curvature @ jacobian)[1:]
-    return float(values[-1] / values[0])
+    rounding = len(values) * np.finfo(x.dtype).eps * values[-1]
+    return float(values[-1] / values[0]) if values[0] > rounding else float("inf")

@@ -206,6 +206,7 @@ def rotate(x, back=False):
     array([[1.    , 0.    ],
            [0.5403, 0.8415]])
     """
+    x = np.asarray(x)
     if x.ndim < 2:
         raise ValueError(f"x must have shape (..., length, size), got {x.shape}")
     length, size = x.shape[-2:]
