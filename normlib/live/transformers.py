@@ -314,9 +314,12 @@ class Start(LiveFigure):
     def move(self, placement, blocks, others):
         """Run forward and backward once."""
         self.key.set_text("grey: the other places" if others else "")
+        ends = []
         for k, other in enumerate(PLACEMENTS):
             stream, gradient = _start(other, blocks)
             seen = others and other != placement
+            if seen:
+                ends.append(f"{other} {stream[-1]:.3g}")
             self.grey[0][k].set_data(*_points(0, stream, seen))
             self.grey[1][k].set_data(*_points(1, gradient, seen))
         stream, gradient = _start(placement, blocks)
@@ -329,6 +332,7 @@ class Start(LiveFigure):
             f"{placement.capitalize()}, {blocks} blocks: the mean square of the stream "
             f"goes from {stream[0]:.1f} to {stream[-1]:.3g}{gone}. The last block's "
             f"gradient is {ratio:.2g} times that of the first."
+            + (f" The other streams end at: {', '.join(ends)}." if ends else "")
         )
 
 
