@@ -439,7 +439,7 @@ class Chain(LiveFigure):
     def draw(self, fig):
         """Draw places for the output by order, before and after."""
         self.ax = ax = fig.add_axes((0.10, 0.18, 0.60, 0.68))
-        ax.set_yscale("symlog", linthresh=1, linscale=5)
+        ax.set_yscale("symlog", linthresh=1, linscale=11)
         ax.set(xlim=(-0.6, 6.6), ylim=(-3 * EDGE, 3 * EDGE))
         ticks = [-1e6, -1e3, -1, 0, 1, 1e3, 1e6]
         ax.set_yticks(ticks, ["$-10^6$", "$-10^3$", "-1", "0", "1", "$10^3$", "$10^6$"])
