@@ -222,6 +222,27 @@ def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):
     assert figure.values["sample"] == 2  # the opening value
 
 
+def test_cells_may_run_again_and_notices_still_wait_for_their_question(page):
+    lesson = fresh_lesson()
+    lesson.ask("add_16")
+    lesson.figure("table")
+    first = lesson.open["table"]
+    lesson.figure("table")
+    again = lesson.open["table"]
+    lesson.ask("groups")  # whose figure comes later
+    lesson.figure("table")
+    third = lesson.open["table"]
+    lesson.figure("cube")
+    figures = first, again, third, lesson.open["cube"]
+    assert not any("What to notice</b>" in words_of(f.widget) for f in figures)
+    lesson.ask("add_16")
+    lesson.open["add_16"].commit("all")
+    assert all("form a row" in words_of(f.widget) for f in figures[:3])
+    assert "What to notice</b>" not in words_of(figures[3].widget)
+    lesson.open["groups"].commit("instance norm")
+    assert "What to notice</b>" in words_of(figures[3].widget)
+
+
 def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, capsys):
     lesson = fresh_lesson()
     lesson.check("layer_norm", lambda x: ...)

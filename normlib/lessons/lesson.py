@@ -173,7 +173,8 @@ class Lesson:
             self.kept["card", key] = Kept(card.claim, back=card.back)
         self.open = {}  # what the page shows now: choices, figures, help, by key
         self._last_question = None
-        self._waiting = {}
+        self._waiting = {}  # notices that wait for the answer to a question
+        self._before = {}  # the question that stood before a figure, for a second run
         self._report = None
 
     # ---- what the cells of a notebook call --------------------------------
@@ -182,7 +183,7 @@ class Lesson:
         """Show a question; what holds, and why, comes after the reader committed."""
         question = _find(self.questions, key, "question")
         self._last_question = key
-        self._waiting[key] = []
+        self._waiting.setdefault(key, [])
         choice = self._choice(
             "prediction", key, question.text, question.options, question.reply
         )
@@ -228,7 +229,11 @@ class Lesson:
         if functions and lecture_mode():
             functions = [self.exercises[name].solution for name in shown.solved]
         figure = shown.make(*functions)
-        question, self._last_question = self._last_question, None
+        question = self._before.get(key, self._last_question)
+        if question == self._last_question:
+            self._last_question = None
+        if question is not None:
+            self._before[key] = question
         asked = question is not None and not lecture_mode()
         below = []
         if shown.notices:
