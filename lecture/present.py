@@ -55,6 +55,13 @@ def find_notebook(name, folder=NOTEBOOKS):
     return found[0].resolve()
 
 
+def port_number(text):
+    """Return the port that an argument names."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number to 65535, got {text!r}")
+    return int(text)
+
+
 def free_port(wanted, address="127.0.0.1"):
     """Return `wanted` if nothing listens there, else a free port."""
     for port in (wanted, 0):
@@ -64,7 +71,10 @@ def free_port(wanted, address="127.0.0.1"):
             except OSError:
                 continue
             return probe.getsockname()[1]
-    raise SystemExit(f"No port is free at {address}.")
+    raise SystemExit(
+        f"No port is free at {address!r}, or it is no address of this computer; "
+        "127.0.0.1 is one, for this computer alone, 0.0.0.0 stands for all."
+    )
 
 
 def voila_settings(port, browser, ip="127.0.0.1"):
@@ -111,7 +121,7 @@ def main(argv=None):
         default="02",
         help="number or path of a notebook, or a folder to choose from (default 02)",
     )
-    parser.add_argument("--port", type=int, default=8866, help="default 8866")
+    parser.add_argument("--port", type=port_number, default=8866, help="default 8866")
     parser.add_argument(
         "--ip",
         default="127.0.0.1",

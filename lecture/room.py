@@ -19,18 +19,25 @@ import socket
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 SITE = HERE.parent / "_site"
 
 
 def page_of(address, notebook):
-    """Return the address of a notebook's page on the site at `address`."""
-    if address.endswith(".html"):
-        return address
+    """Return the address of a notebook's page on the site at `address`.
+
+    An address of a page stays; for a folder of notebooks it is that of the site.
+    """
+    address = address.strip()
     if "://" not in address:
         address = f"http://{address}"
-    return f"{address.rstrip('/')}/{Path(notebook).stem}.html"
+    if urlsplit(address).path.endswith(".html"):
+        return address
+    notebook = Path(notebook)
+    page = f"{notebook.stem}.html" if notebook.suffix == ".ipynb" else ""
+    return f"{address.rstrip('/')}/{page}"
 
 
 def announcement(page):
@@ -71,11 +78,11 @@ def server(folder, ip, port):
 
 def main(argv=None):
     """Serve the site and say where; Ctrl-C ends it."""
-    from present import find_notebook, free_port
+    from present import find_notebook, free_port, port_number
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook", nargs="?", default="02", help="default 02")
-    parser.add_argument("--port", type=int, default=8090, help="default 8090")
+    parser.add_argument("--port", type=port_number, default=8090, help="default 8090")
     parser.add_argument("--ip", default="", help="address to listen at (default: all)")
     options = parser.parse_args(argv)
     notebook = find_notebook(options.notebook)

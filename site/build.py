@@ -51,18 +51,30 @@ def draw_all(notebooks, folder):
 
 def thumb(entry, folder):
     """Write the picture of a notebook for the gallery and return its size."""
+    if entry.picture is None:
+        raise SystemExit(
+            f"{entry.name} shows neither a figure nor a claim: run make notebooks"
+        )
     picture = entry.picture.copy()
     picture.thumbnail((THUMB, THUMB))
     picture.save(folder / f"{entry.number}.webp", quality=80)
     return picture.size
 
 
+def clear(out):
+    """Remove a site that stands in the folder `out`; refuse whatever else does."""
+    if not out.exists():
+        return
+    ours = HERE.is_relative_to(out.resolve())  # what the site is made from
+    empty = out.is_dir() and not any(out.iterdir())
+    if ours or not (empty or (out / "assets" / "page.js").exists()):
+        raise SystemExit(f"{out} holds something else than a site: name another")
+    shutil.rmtree(out)
+
+
 def build(out):
     """Write the site to the folder `out`."""
-    if out.exists():
-        if any(out.iterdir()) and not (out / "assets" / "page.js").exists():
-            raise SystemExit(f"{out} holds something else than a site: name another")
-        shutil.rmtree(out)
+    clear(out)
     shutil.copytree(HERE / "assets", out / "assets")
     pictures = out / "pictures"
     pictures.mkdir()

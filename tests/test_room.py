@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "lecture"))
 
+import present  # noqa: E402
 import room  # noqa: E402
 
 NOTEBOOK = "notebooks/02_which_numbers_share_a_mean.ipynb"
@@ -25,10 +26,30 @@ PAGE = "02_which_numbers_share_a_mean.html"
         ("http://a.test/norms/", f"http://a.test/norms/{PAGE}"),
         ("10.0.0.2:8090", f"http://10.0.0.2:8090/{PAGE}"),
         ("http://a.test/other.html", "http://a.test/other.html"),
+        ("a.test/other.html", "http://a.test/other.html"),
+        ("https://a.test/other.html#two", "https://a.test/other.html#two"),
+        (" https://a.test ", f"https://a.test/{PAGE}"),
     ],
 )
 def test_the_page_of_a_notebook(address, page):
     assert room.page_of(address, NOTEBOOK) == page
+
+
+def test_a_folder_of_notebooks_leads_to_the_front_of_the_site():
+    assert room.page_of("a.test/norms", ROOT / "notebooks") == "http://a.test/norms/"
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x", ""])
+@pytest.mark.parametrize("tool", [present, room])
+def test_a_port_that_is_none_is_told(tool, port, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["02", f"--port={port}"])
+    assert "a port is a number to 65535" in capsys.readouterr().err
+
+
+def test_an_address_of_another_machine_is_told():
+    with pytest.raises(SystemExit, match="no address of this computer"):
+        present.free_port(8866, "192.0.2.5")
 
 
 def dark(drawn):

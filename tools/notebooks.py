@@ -97,7 +97,9 @@ def with_map(text, new):
 
 def entries():
     """Return what each notebook shows of itself, in order."""
-    return [gallery.entry(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*"))]
+    return [
+        gallery.entry(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    ]
 
 
 def maps():
