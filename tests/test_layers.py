@@ -777,3 +777,10 @@ def test_weight_norm_needs_a_direction():
 def test_eps_is_checked_without_a_norm_too(eps):
     with pytest.raises(ValueError, match="eps must be"):
         mlp([3, 2], eps=eps)
+
+
+@pytest.mark.parametrize("kind", [complex, str, object])
+def test_a_network_takes_real_numbers_alone(kind):
+    net = Network([Linear(2, 1, rng=0)])
+    with pytest.raises(TypeError, match="x must hold real numbers, got dtype"):
+        net.forward(np.ones((3, 2)).astype(kind))

@@ -10,12 +10,13 @@ from normlib.nets.transformer import (
     PLACEMENTS,
     Adam,
     Attention,
+    Embedding,
     Residual,
     rotate,
     token_loss,
     transformer,
 )
-from normlib.transformers.pointwise import erf
+from normlib.transformers.pointwise import Derf, DyT, erf
 
 SMALL = dict(width=4, blocks=2, heads=2)
 
@@ -200,3 +201,19 @@ def test_lists_are_taken_for_arrays():
     x = [[1.0, 2.0], [3.0, 4.0]]
     np.testing.assert_array_equal(rotate(x), rotate(np.array(x)))
     np.testing.assert_array_equal(erf(x), erf(np.array(x)))
+
+
+@pytest.mark.parametrize("token", [-1, 5, 0.5, np.nan])
+def test_a_token_that_the_table_has_not_is_refused(token):
+    net = transformer(5, 4, rng=0, **SMALL)
+    with pytest.raises(ValueError, match="tokens must be whole numbers from 0 to 4"):
+        net.forward(np.array([[0, 1, 2, token]]))
+
+
+@pytest.mark.parametrize("n", [3.0, True, [3], -1, None])
+def test_a_size_that_is_none_is_named(n):
+    for layer in (DyT, Derf):
+        with pytest.raises((TypeError, ValueError), match="n must be"):
+            layer(n)
+    with pytest.raises((TypeError, ValueError), match="n_tokens must be"):
+        Embedding(n, 4, 4, rng=0)

@@ -182,7 +182,13 @@ class Network:
         With ``record=True`` the list ``outputs`` keeps the output of each layer.
         Raises a ValueError if the shape does not fit the layers.
         """
-        x = np.asarray(x, dtype=self.dtype)
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiub":
+            raise TypeError(
+                f"x must hold real numbers, got dtype {x.dtype}; convert it with "
+                "np.asarray(x, dtype=float)"
+            )
+        x = x.astype(self.dtype, copy=False)
         if self.networks is not None and x.ndim != 2:
             self._check_own(x)
         outputs = []

@@ -44,8 +44,9 @@ class Embedding(Layer):
 
     def __init__(self, n_tokens, width, length, positions=True, *, rng):
         rng = generator(rng)
-        self.length, self.n_tokens = integer("length", length), n_tokens
-        params = {"token": rng.normal(size=(n_tokens, width))}
+        self.length = integer("length", length)
+        self.n_tokens = n_tokens = integer("n_tokens", n_tokens)
+        params = {"token": rng.normal(size=(n_tokens, integer("width", width)))}
         if positions:
             params["place"] = rng.normal(size=(length, width))
         super().__init__(**params)
@@ -56,6 +57,11 @@ class Embedding(Layer):
             raise ValueError(
                 f"a sequence must have {self.length} tokens, got {tokens.shape}; "
                 "fill it up on the right, which a causal network does not see"
+            )
+        if not np.isin(tokens, np.arange(self.n_tokens)).all():
+            raise ValueError(
+                f"tokens must be whole numbers from 0 to {self.n_tokens - 1}, got "
+                f"{tokens.min():g} to {tokens.max():g}"
             )
         tokens = tokens.astype(int)
         # tokens as rows of 0 and one 1: the lookup and its gradient are products

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from normlib._arguments import reals, takes
+from normlib._arguments import integer, reals, takes
 from normlib.nets.layers import Layer
 from normlib.nets.norm_layers import RMSNorm
 
@@ -18,6 +18,7 @@ class DyT(Layer):
     shift = False
 
     def __init__(self, n):
+        n = integer("n", n)
         params = {"alpha": np.full(1, 0.5), "gamma": np.ones(n), "beta": np.zeros(n)}
         if self.shift:
             params["s"] = np.zeros(1)
