@@ -10,6 +10,17 @@ from functools import wraps
 import numpy as np
 
 
+def as_array(name, value, order=None):
+    """Return ``value`` as an array, or say that its rows differ in length."""
+    try:
+        return np.asarray(value, order=order)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be an array, got nested lists of different lengths; make "
+            "all rows equally long"
+        ) from None
+
+
 def float_array(name, value, *, ndim=None, finite=True):
     """Return ``value`` as a floating-point array, or say what is wrong with it.
 
@@ -34,7 +45,7 @@ def float_array(name, value, *, ndim=None, finite=True):
     >>> float_array("x", [0.5, 2.0])
     array([0.5, 2. ])
     """
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind != "f":
         raise TypeError(
             f"{name} must hold floating-point numbers, got {array.dtype}; "

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import number
+from normlib._arguments import as_array, number
 from normlib.axes import Sharing, normalize_axes, sharing
 
 LONG = 256  # so many terms of size 1 float32 adds up well enough
@@ -493,6 +493,11 @@ def batch_norm_inference(
             ("beta", beta),
         )
     )
+    if not (np.isfinite(mean).all() and np.isfinite(var).all()):
+        raise ValueError(
+            "running_mean and running_var must be finite, got NaN or infinity; was a "
+            "batch that held one averaged into them?"
+        )
     if not (var >= 0).all():
         raise ValueError(
             f"running_var must be 0 or more, got {var.min()}; it is a variance, "
@@ -892,7 +897,7 @@ def _floats(x, name="x"):
             f"{name} must be a plain array, got a masked one, whose mask would be "
             f"ignored; pass the entries that count, {name}.compressed() say"
         )
-    x = np.asarray(x, order="C")
+    x = as_array(name, x, order="C")
     if x.dtype.kind != "f":
         raise TypeError(
             f"{name} must hold floats, got dtype {x.dtype}; "
@@ -955,7 +960,7 @@ def _parameter(value, how, dtype, name):
     """Return one value per channel as floats (of one dtype, unless that is None)."""
     if value is None:
         return None
-    value = np.asarray(value)
+    value = as_array(name, value)
     if value.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers, got dtype {value.dtype}")
     if value.shape != how.parameter_shape:

@@ -877,3 +877,20 @@ def test_float16_of_the_other_byte_order_is_computed_in_float32_too():
     other = x.astype(x.dtype.newbyteorder())
     y, _ = normlib.layer_norm(x)
     np.testing.assert_array_equal(normlib.layer_norm(other)[0], y)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_running_statistics_that_are_not_finite_are_refused(bad, which):
+    statistics = [np.zeros(2), np.ones(2)]
+    statistics[which][1] = bad
+    with pytest.raises(ValueError, match="running_mean and running_var must be finite"):
+        normlib.batch_norm_inference(np.ones((3, 2)), *statistics)
+
+
+def test_rows_of_different_lengths_are_told_by_the_name_of_the_argument():
+    ragged = [[1.0, 2.0], [3.0]]
+    with pytest.raises(ValueError, match="x must be an array, got nested lists"):
+        normlib.layer_norm(ragged)
+    with pytest.raises(ValueError, match="gamma must be an array, got nested lists"):
+        normlib.layer_norm(np.ones((2, 2)), ragged)
