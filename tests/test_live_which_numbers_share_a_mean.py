@@ -117,6 +117,25 @@ def test_a_brighter_digit_reaches_whom_the_norm_lets_it(norm, own, others):
     assert (np.delete(change, 5, axis=0).max() > 1e-9) == bool(others)
 
 
+def test_a_number_has_one_colour_in_all_maps():
+    figure = topic.FeatureMaps()
+    figure.set(norm="none")
+    cells = [*figure.before, *figure.after]
+    assert {cell.mesh.get_clim() for cell in cells} == {(-3.5, 3.5)}
+    for x, y in zip(figure.before, figure.after, strict=True):
+        np.testing.assert_array_equal(x.get_array(), y.get_array())
+
+
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [("batch", "Batch norm"), ("layer (C, H, W)", "Layer norm over (C, H, W)")],
+)
+def test_a_sentence_names_norm_and_axes(norm, words):
+    figure = topic.FeatureMaps()
+    figure.set(norm=norm)
+    assert figure.sentence.startswith(f"{words}, digit 5")
+
+
 def test_a_cell_of_the_table_is_picked_and_its_number_dragged():
     figure = topic.NormTable()
     left, right = figure.touches()

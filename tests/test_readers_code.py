@@ -99,6 +99,13 @@ def test_axes_are_whole_numbers():
         axes.judge(lambda norm: [a + 0.5 for a in axes.solution(norm)])
 
 
+def test_axes_may_count_from_the_end():
+    axes = lessons()["02"].exercises["axes_of"]
+    assert axes.judge(lambda norm: tuple(a - 4 for a in axes.solution(norm)))
+    with pytest.raises(NotYet, match="averaging over"):
+        axes.judge(lambda norm: tuple(a - 3 for a in axes.solution(norm) if a < 3))
+
+
 def test_a_difference_is_shown_with_the_digits_that_differ():
     with pytest.raises(NotYet, match=r"f is 0\.24701, expected 0\.24702"):
         compare("f", np.array(0.24701), np.array(0.24702))

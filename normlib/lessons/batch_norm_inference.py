@@ -67,7 +67,8 @@ QUESTIONS = {
         right="yes",
     ),
     "noise": Question(
-        "From batches of 8 to batches of 128, the spread of one image's results ...",
+        "From batches of 8 to batches of 128, the spread of one image's results, "
+        "averaged over the units, ...",
         {
             "stays": "Its own value stays; the mean and the deviation of its batch do "
             "not.",

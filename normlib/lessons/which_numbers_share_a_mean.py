@@ -192,19 +192,21 @@ MAPS = [
     ),
     Notice(
         "Layer norm over `C` alone standardizes each position across the four maps, "
-        "so the border becomes as loud as the ink.",
+        "so a faint edge becomes as loud as the ink.",
         {"norm": "layer (C)"},
-        lambda figure: _border_against_ink(figure) > 0.5,
+        lambda figure: _faint_is_as_loud_as_ink(figure),
     ),
 ]
 
 
-def _border_against_ink(figure):
-    """Return the rms of the outermost pixels over that of the rest."""
+def _faint_is_as_loud_as_ink(figure):
+    """Compare the spread across the maps, before and after, of each position."""
+    x = figure.x[figure.values["sample"]]
     y = MAP_NORMS["layer (C)"](figure.x)[figure.values["sample"]]
-    inside = y[:, 1:-1, 1:-1]
-    border = (y**2).sum() - (inside**2).sum()
-    return np.sqrt(border / (y.size - inside.size) / np.mean(inside**2))
+    before, after = x.std(axis=0), y.std(axis=0)
+    drawn = before > 0.05  # where all maps are alike, nothing is to be seen
+    before, after = before[drawn], after[drawn]
+    return before.max() > 4 * before.min() and np.allclose(after, 1, atol=0.01)
 
 
 def layer_norm_with_batch_norm(x):
@@ -272,6 +274,17 @@ EXERCISES = {
             ),
             "the mean of the row is still in it: that is RMS norm.": lambda x: (
                 x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5)
+            ),
+            "the mean of the row is still in it; subtract it first.": lambda x: (
+                x / x.std(1, keepdims=True)
+            ),
+            "each row has mean 0 now, but still its old spread; divide.": lambda x: (
+                x - x.mean(1, keepdims=True)
+            ),
+            "that subtracts one mean of the whole table; each row needs its own, and "
+            "its own spread.": lambda x: x - x.mean(),
+            "right but for eps: `batch_norm` adds it inside the root.": _rows(
+                lambda x: x.std(1, keepdims=True)
             ),
             "divide by the standard deviation, not by the variance.": _rows(
                 lambda x: x.var(1, keepdims=True) + 1e-5

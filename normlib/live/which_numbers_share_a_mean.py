@@ -472,8 +472,10 @@ class FeatureMaps(LiveFigure):
 
 
 def _heading(norm):
-    """Return "Layer (C, H, W) norm" for "layer (C, H, W)"."""
-    return f"{norm[0].upper()}{norm[1:]} norm"
+    """Return "Layer norm over (C, H, W)" for "layer (C, H, W)"."""
+    name, _, axes = norm.partition(" (")
+    over = f" over ({axes}" if axes else ""
+    return f"{name[0].upper()}{name[1:]} norm{over}"
 
 
 def _cell(n, d):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from claims import claim, no_claim, seeds
 
+from normlib import batch_norm, batch_norm_backward
 from normlib.landscape.along_gradient import (
     CASES,
     along_the_gradient,
@@ -397,3 +398,31 @@ def test_the_factor_and_the_bracket():
             assert (sides.left > 0.9 * most).any()
             longer = sides.left > sides.plain
             assert longer.any() if sigma < 1 else not longer.any()
+
+
+@claim(
+    "09",
+    "Theorem 4.2 carries the same factor over to the curvature along the gradient.",
+)
+def test_the_factor_of_the_curvature():
+    """The second derivative along the gradient: equal to the bound of theorem 4.2."""
+    for seed in seeds("Theorem 4.2 carries the same factor over"):
+        rng = np.random.default_rng(seed)
+        y, above = rng.normal(size=(2, 6, 1))
+        hessian = rng.normal(size=(6, 6))
+        hessian += hessian.T
+        gamma, beta = rng.uniform(0.3, 3, size=(2, 1))
+
+        def slopes(y, gamma=gamma, beta=beta, above=above, hessian=hessian):
+            z, cache = batch_norm(y, gamma, beta, eps=0)
+            dz = above + hessian @ z  # of a quadratic loss of z
+            return batch_norm_backward(dz, cache)[0], dz
+
+        along, dz = slopes(y)
+        step = 1e-5 / np.linalg.norm(along)
+        bent = (slopes(y + step * along)[0] - slopes(y - step * along)[0]) / (2 * step)
+        y_hat = (y - y.mean()) / y.std()
+        second = gamma / (6 * y.var()) * (dz * y_hat).sum() * (along**2).sum()
+        bound = gamma**2 / y.var() * (along * (hessian @ along)).sum() - second
+        size = np.abs(along).max() ** 2 * np.abs(hessian).max() / y.var()
+        np.testing.assert_allclose((along * bent).sum(), bound, atol=1e-6 * size)
