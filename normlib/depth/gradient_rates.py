@@ -110,7 +110,7 @@ def gradient_rate(activation, norm=None, *, gain=1.0, batch_size=None):
 
     References
     ----------
-    Schoenholz et al. 2017, arXiv:1611.01232, section 4; Yang et al. 2019,
+    Schoenholz et al. 2017, arXiv:1611.01232; Yang et al. 2019,
     arXiv:1902.08129, theorem 8.
 
     Examples

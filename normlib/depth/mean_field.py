@@ -202,7 +202,7 @@ def correlation_map(correlation, activation, variance=1.0):
     References
     ----------
     Cho, Saul 2009, Kernel methods for deep learning, equation 6 (ReLU).
-    Poole et al. 2016, arXiv:1606.05340, equation 5.
+    Poole et al. 2016, arXiv:1606.05340 (map of correlations).
 
     Examples
     --------
@@ -275,7 +275,7 @@ def settled_variance(activation, gain=1.0, *, start=1.0, layers=1000):
 
     References
     ----------
-    Poole et al. 2016, arXiv:1606.05340, equation 3.
+    Poole et al. 2016, arXiv:1606.05340 (map of lengths).
 
     Examples
     --------

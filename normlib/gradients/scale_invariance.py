@@ -96,7 +96,7 @@ def orthogonality(seed=0, *, norm="batch", eps=0.0):
 
     References
     ----------
-    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981, section 2 (orthogonal);
+    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981 (orthogonal);
     J. Ba, J. Kiros and G. Hinton (2016), arXiv:1607.06450, table 1.
 
     Examples
