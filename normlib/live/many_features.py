@@ -100,7 +100,7 @@ class ManyFeatures(LiveFigure):
             tail = f"{norm} norm moves a point by {moved.mean():.3f} on average."
             tail = tail[0].upper() + tail[1:] if norm == "layer" else f"RMS{tail[3:]}"
         return (
-            f"300 Gaussian points with {n} features, over √n: length "
+            f"300 Gaussian points with {n} features, as fractions of √n: length "
             f"{length.mean():.3f} ± {length.std():.3f}, along the ones direction "
             f"{before[:, 0].mean():z.3f} ± {before[:, 0].std():.3f}. {tail}"
         )
