@@ -40,7 +40,7 @@ def learn(norm, scale, weights, *, seed, steps=60, lr=0.2):
     scale : float
         The grey values go from 0 to this.
     weights : float
-        The first weights of the hidden layers are multiplied by it.
+        The initial weights of the hidden layers are multiplied by it.
     seed : int
         Of the digits, the weights and the batches.
     steps : int, default 60

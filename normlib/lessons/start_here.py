@@ -17,8 +17,8 @@ QUESTIONS = {
             "B learns just like A": "The norm divides by the spread of the numbers "
             "that arrive. 16 times as large, 16 times the spread: the result is the "
             "same.",
-            "nothing: the digits are still too bright": "The norm stands behind the "
-            "first layer, and there it takes the brightness out.",
+            "nothing: the digits are still too bright": "The first norm comes right "
+            "after the first weights, and takes the brightness out there.",
         },
         right="B learns just like A",
     ),
@@ -33,15 +33,20 @@ QUESTIONS = {
         },
         right="yes",
     ),
-    "either": Question(
-        "The table has six digits in rows and five pixels in columns. Which numbers "
-        "do you average to normalize one of them?",
+    "one_digit": Question(
+        "The table has six digits in rows and five pixels in columns. Batch norm gives "
+        "each column a mean and a standard deviation of its own, layer norm each row. "
+        "Suppose only one digit is left. After which norm can you still tell its "
+        "pixels apart?",
         {
-            "its row": "That gives layer norm. There is another way.",
-            "its column": "That gives batch norm. There is another way.",
-            "either": "Its row gives layer norm, its column batch norm.",
+            "batch norm": "Alone in its column, a number is its own mean, and 0 is "
+            "left of it. What batch norm does then is the question of 04.",
+            "layer norm": "A digit is a row: its mean and its standard deviation need "
+            "no other digit.",
+            "both": "Not after batch norm: alone in its column, a number is its own "
+            "mean, and 0 is left of it.",
         },
-        right="either",
+        right="layer norm",
     ),
 }
 
@@ -51,12 +56,21 @@ def _read(figure):
     return [bar.get_width() for bar in figure.bars]
 
 
+def _losses(figure):
+    """Return the losses of A and B, step by step; none from where one diverged."""
+    return [line.get_ydata() for line in figure.lines]
+
+
 TWO_NETWORKS = [
     Notice(
         "Press `batch`: both learn, and it no longer matters what scale the grey "
         "values have. The two lines become one.",
         {"norm": "batch"},
-        lambda figure: min(_read(figure)) > 0.85 and np.ptp(_read(figure)) < 0.02,
+        lambda figure: (
+            min(_read(figure)) > 0.85
+            and np.ptp(_read(figure)) < 0.02
+            and np.ptp(np.log(_losses(figure)), axis=0).max() < 0.2
+        ),
         seeds=10,
     ),
     Notice(
@@ -64,14 +78,21 @@ TWO_NETWORKS = [
         "once.",
         {"scale": 255.0},
         lambda figure: (
-            _read(figure)[1] < 0.2 and "off the top" in figure.labels[1].get_text()
+            _read(figure)[1] < 0.2
+            and _losses(figure)[1][0] > 60
+            and "off the top" in figure.labels[1].get_text()
         ),
         seeds=10,
     ),
     Notice(
-        "First weights a tenth as large, no norm: now A does not learn either.",
+        "Initial weights a tenth as large, no norm: now A stays at guessing. B "
+        "gets a little further: its grey values make up for part of it.",
         {"weights": 0.1},
-        lambda figure: _read(figure)[0] < 0.2,
+        lambda figure: (
+            _read(figure)[0] < 0.2
+            and np.abs(_losses(figure)[0] - np.log(10)).max() < 0.1
+            and _losses(figure)[1].min() < _losses(figure)[0].min()
+        ),
         seeds=10,
     ),
     Notice(
@@ -80,12 +101,21 @@ TWO_NETWORKS = [
         lambda figure: min(_read(figure)) > 0.85,
         seeds=10,
     ),
+    Notice(
+        "Initial weights ten times as large, with batch norm: both learn, but more "
+        "slowly. The norm mends the size of what the weights give, not their own: a "
+        "step turns large weights less. See 05.",
+        {"weights": 10.0, "norm": "batch"},
+        lambda figure: 0.4 < min(_read(figure)) and max(_read(figure)) < 0.82,
+        seeds=10,
+    ),
 ]
 
 
 TABLE = [
     Notice(
-        "Press `layer`: the numbers that share a mean now form a row.",
+        "Press `layer`: the numbers that share a mean now form a row, and no other "
+        "digit is needed.",
         {"norm": "layer"},
         lambda figure: "its row n=2, 5 pixels" in figure.sentence,
     ),
@@ -93,7 +123,13 @@ TABLE = [
         "Under `batch`, go to another digit: the column stays, and so do its mean and "
         "its standard deviation.",
         {"norm": "batch", "sample": 4},
-        lambda figure: "with its column d=2, 6 digits" in figure.sentence,
+        lambda figure: (
+            (
+                f"the mean {figure.table[:, 2].mean():.2f} and the standard deviation "
+                f"{figure.table[:, 2].std():.2f} with its column d=2, 6 digits"
+            )
+            in figure.sentence
+        ),
     ),
 ]
 

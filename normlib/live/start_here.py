@@ -18,14 +18,14 @@ class TwoNetworks(LiveFigure):
     names = ("A: grey values 0 to 1", "B: grey values 0 to {:g}")
 
     def make_controls(self):
-        """Return the controls: norm, scale of B's inputs, first weights, seed."""
+        """Return the controls: norm, scale of B's inputs, initial weights, seed."""
         return {
             "norm": controls.choice("norm", list(NORMS), "none"),
             "scale": controls.steps(
                 "B: grey values 0 to", [0.1, 0.3, 1.0, 3.0, 16.0, 255.0], 16.0
             ),
             "weights": controls.steps(
-                "first weights times", [0.1, 0.3, 1.0, 3.0, 10.0], 1.0
+                "initial weights times", [0.1, 0.3, 1.0, 3.0, 10.0], 1.0
             ),
             "seed": controls.seed(),
         }

@@ -7,7 +7,7 @@ import numpy as np
 from claims import claim, no_claim, seeds
 
 import normlib
-from normlib import batch_norm
+from normlib import batch_norm, batch_norm_backward, layer_norm, standardize
 from normlib.batch.input_scale import learn
 
 no_claim("00", "A norm gives them that size in every layer", "definition")
@@ -50,6 +50,39 @@ def test_batch_norm_does_not_mind_the_scale():
         x = np.random.default_rng(seed).normal(3.0, 2.0, size=(64, 5))
         same = batch_norm(16 * x, eps=0)[0]
         np.testing.assert_allclose(same, batch_norm(x, eps=0)[0], atol=1e-12)
+
+
+@claim(
+    "00",
+    "Alone in its column, a number is its own mean, and 0 is left of it.",
+    "Not after batch norm: alone in its column, a number is its own mean, and 0 is "
+    "left of it.",
+    "its mean and its standard deviation need no other digit.",
+)
+def test_one_digit_alone():
+    for seed in seeds("Alone in its column, a number is its own mean"):
+        x = np.random.default_rng(seed).normal(3.0, 2.0, size=(6, 5))
+        assert (standardize(x[:1], 0)[0] == 0).all()
+        alone = layer_norm(x[:1])[0]
+        assert np.unique(alone).size == 5
+        np.testing.assert_array_equal(alone, layer_norm(x)[0][:1])
+
+
+def test_large_weights_learn_more_slowly_behind_a_norm():
+    """Ten times as large: the norm still lets them learn; a step turns them less."""
+    for seed in seeds("Ten times as large, with batch norm: both learn"):
+        as_they_were, large = (
+            list(learn("batch", 1.0, weights, seed=seed)) for weights in (1.0, 10.0)
+        )
+        assert 0.4 < large[-1].accuracy < as_they_were[-1].accuracy - 0.1
+        assert abs(large[0].loss - as_they_were[0].loss) < 0.01  # the same outputs
+        rng = np.random.default_rng(seed)
+        x, weight, dy = (rng.normal(size=s) for s in ((64, 8), (8, 5), (64, 5)))
+        gradients = []
+        for w in (weight, 10 * weight):
+            _, cache = batch_norm(x @ w, eps=0)
+            gradients.append(x.T @ batch_norm_backward(dy, cache)[0])
+        np.testing.assert_allclose(10 * gradients[1], gradients[0], atol=1e-12)
 
 
 @claim(
