@@ -196,13 +196,13 @@ def test_the_reason_comes_after_the_answer_and_the_first_answer_is_kept(page):
         for reason in lesson.questions["add_16"].options.values()
     )
     choice.buttons[1].click()
-    assert "A row is one sample" in choice.answer.value
-    assert "<b>its column</b>" in choice.answer.value
+    assert "but so does its distance" in choice.answer.value
+    assert "<b>it stays</b>" in choice.answer.value
     choice.buttons[2].click()
     lesson.ask("add_16")
     lesson.open["add_16"].buttons[2].click()
     kept = lesson.kept["prediction", "add_16"]
-    assert (kept.answer, kept.right) == ("its row", False)
+    assert (kept.answer, kept.right) == ("it shrinks", False)
 
 
 def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):
@@ -213,11 +213,11 @@ def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):
     assert "form a row" not in words_of(figure.widget)
     folded = static_notices(lesson.figures["table"].notices, covered=True)
     assert "form a row" in folded[folded.index("<details>") :]
-    lesson.open["add_16"].commit("all")
+    lesson.open["add_16"].commit("it grows")
     assert "form a row" in words_of(figure.widget)
     notices = figure.widget.children[-1]
     figure.set(norm="rms", sample=4)
-    notices.children[1].children[0].click()
+    notices.children[3].children[0].click()
     assert figure.values["norm"] == "layer"
     assert figure.values["sample"] == 2  # the opening value
 

@@ -19,15 +19,17 @@ IMAGES = (32, 64, 16, 16)
 
 QUESTIONS = {
     "add_16": Question(
-        "You add 16 to one number of `x`. Under batch norm, which results can change?",
+        "In the table, column d=4 holds an 8 and zeros. Under batch norm you add 16 to "
+        "the 8. What becomes of its result?",
         {
-            "only that one": "It also moves the mean and the spread that others use.",
-            "its row": "A row is one sample. Batch norm never averages over a row.",
-            "its column": "Its mean and standard deviation are those of its column. "
-            "Results in that column can change, and no others.",
-            "all": "Each column has a mean and a spread of its own.",
+            "it grows": "That is its distance to the mean alone. The standard "
+            "deviation, by which it is divided, grows as well.",
+            "it shrinks": "The standard deviation grows, but so does its distance to "
+            "the mean.",
+            "it stays": "24 and zeros are 3 times the old column, so its distance to "
+            "the mean and the standard deviation are both 3 times as large.",
         },
-        right="its column",
+        right="it stays",
     ),
     "groups": Question(
         "Group norm with as many groups as channels is the same as ...",
@@ -72,20 +74,9 @@ def _outline(figure):
 
 TABLE = [
     Notice(
-        "Under layer norm the numbers that share a mean form a row: one digit.",
-        {"norm": "layer"},
-        lambda figure: tuple(map(len, _outline(figure))) == (1, 5),
-    ),
-    Notice(
         "Add 16 to one number: under batch norm the results of *other digits* move.",
         {"norm": "batch", "change": 16},
         lambda figure: _changed("batch", 16, 2, 1)[:, 1].all(),
-    ),
-    Notice(
-        "RMS norm divides a row by its root mean square and subtracts nothing: a 0 "
-        "stays 0.",
-        {"norm": "rms", "sample": 0, "feature": 1},
-        lambda figure: figure.table[0, 1] == 0 and "becomes 0.00" in figure.sentence,
     ),
     Notice(
         "In column 4 all numbers but one are equal. Add 16 to that one: no result "
@@ -93,6 +84,17 @@ TABLE = [
         "divides that distance away.",
         {"norm": "batch", "sample": 0, "feature": 4, "change": 16},
         lambda figure: not _changed("batch", 16, 0, 4).any(),
+    ),
+    Notice(
+        "Under layer norm the numbers that share a mean form a row: one digit.",
+        {"norm": "layer"},
+        lambda figure: tuple(map(len, _outline(figure))) == (1, 5),
+    ),
+    Notice(
+        "RMS norm divides a row by its root mean square and subtracts nothing: a 0 "
+        "stays 0.",
+        {"norm": "rms", "sample": 0, "feature": 1},
+        lambda figure: figure.table[0, 1] == 0 and "becomes 0.00" in figure.sentence,
     ),
 ]
 

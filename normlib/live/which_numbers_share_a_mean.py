@@ -411,7 +411,7 @@ class FeatureMaps(LiveFigure):
     def make_controls(self):
         """Return the controls: norm, which digit, and a factor on it."""
         return {
-            "norm": controls.choice("norm", list(MAP_NORMS), "instance"),
+            "norm": controls.choice("norm", list(MAP_NORMS), "none"),
             "sample": controls.whole("digit n", 0, 31, 5),
             "gain": controls.slider("times", 0.25, 4.0, 1.0, 0.25),
         }
@@ -464,10 +464,17 @@ class FeatureMaps(LiveFigure):
         others = np.abs(np.delete(y - unscaled, sample, axis=0)).max()
         stds = y[sample].std(axis=(1, 2))
         head = "No norm" if norm == "none" else _heading(norm)
+        spreads = ", ".join(f"{std:.2f}" for std in stds)
+        times, reach = "", ""
+        if gain != 1:
+            times = f" times {gain:g}"
+            reach = (
+                f" The factor changed its results by at most {moved:.2g}, and those "
+                f"of other digits by {others:.2g}."
+            )
         return (
-            f"{head}, digit {sample} (a {self.digit[sample]}) times {gain:g}: its maps "
-            f"have spreads {', '.join(f'{s:.2f}' for s in stds)}. The factor changed "
-            f"them by at most {moved:.2g}, and other digits by {others:.2g}."
+            f"{head}, digit {sample} (a {self.digit[sample]}){times}: its maps have "
+            f"spreads {spreads}.{reach}"
         )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from claims import claim, no_claim, seeds
 
-from normlib import batch_norm, group_norm
+from normlib import batch_norm, group_norm, layer_norm
 from normlib.axes import index_sets
 from normlib.live.which_numbers_share_a_mean import digits_table, listeners
 
@@ -15,25 +15,23 @@ no_claim("02", "Larger arrays leave three readings", "counted on the page")
 no_claim("02", 'Three readings of "layer norm"', "counted on the page")
 no_claim("02", "a cube with three axes", "counted on the page")
 no_claim("02", "Going deeper: a trap when you average twice", "instruction")
-no_claim("02", "You add 16 to one number of `x`.", "instruction")
 no_claim("02", "The four feature maps of one digit", "counted on the page")
 # A card: its own test decides it.
 no_claim("02", "Layer norm on images always has one mean per image.", "quotation")
 
 
-@claim(
-    "02",
-    "Batch norm never averages over a row.",
-    "Results in that column can change, and no others.",
-)
-def test_batch_norm_listens_to_columns():
-    for seed in seeds("Batch norm never averages over a row."):
+@claim("02", "Batch norm works on a column, layer norm on a row.")
+def test_batch_norm_listens_to_columns_and_layer_norm_to_rows():
+    for seed in seeds("Batch norm works on a column, layer norm on a row."):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(6, 5))
         n, d = rng.integers(6), rng.integers(5)
         heard = listeners(lambda a: batch_norm(a)[0], x, (n, d), step=16.0)
         assert heard[:, d].all()
         assert heard.sum() == 6
+        heard = listeners(lambda a: layer_norm(a)[0], x, (n, d), step=16.0)
+        assert heard[n].all()
+        assert heard.sum() == 5
 
 
 @claim("02", "Group norm never mixes samples, however many groups.")
@@ -85,10 +83,20 @@ def test_one_number_is_its_own_mean():
         assert (x - x.mean(axis=(2, 3), keepdims=True) == 0).all()
 
 
+@claim(
+    "02",
+    "24 and zeros are 3 times the old column, so its distance to the mean and the "
+    "standard deviation are both 3 times as large.",
+    "The standard deviation grows, but so does its distance to the mean.",
+    "The standard deviation, by which it is divided, grows as well.",
+)
 def test_the_exception_in_the_table():
     """All of a column but one are equal: the norm gives the same at any distance."""
     x = digits_table()
-    assert len(set(x[:, 4])) == 2
+    np.testing.assert_array_equal(x[:, 4], [8, 0, 0, 0, 0, 0])
     far = x.copy()
     far[0, 4] += 16
+    old, new = x[:, 4], far[:, 4]
+    np.testing.assert_allclose(new[0] - new.mean(), 3 * (old[0] - old.mean()))
+    np.testing.assert_allclose(new.std(), 3 * old.std())
     np.testing.assert_allclose(batch_norm(far)[0], batch_norm(x)[0], atol=1e-5)
