@@ -257,6 +257,8 @@ EXERCISES = {
         inputs=lambda: [
             (np.random.default_rng(7).normal(3.0, 2.0, size=(6, 5)),),
             (np.random.default_rng(8).normal(-1.0, 9.0, size=(3, 4)),),
+            # So small a spread that eps counts.
+            (np.random.default_rng(9).normal(0.1, 0.004, size=(4, 5)),),
         ],
         right="each row has its own mean, and batch norm of `x.T`, turned back, "
         "gives it.",
