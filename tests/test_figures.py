@@ -90,7 +90,7 @@ def test_every_setting_is_drawn(name, lecture_mode_back):
         assert not any(check.problems() for check in labels.values())
         rng = np.random.default_rng(len(name))
         few = FEWER if inspect.isgeneratorfunction(desk.move) else 1
-        in_lecture = 3 + 3 * len(desk.controls) + RANDOM_IN_LECTURE // few
+        in_lecture = max(3, (3 + 3 * len(desk.controls) + RANDOM_IN_LECTURE) // few)
         for number, values in enumerate(settings(desk, rng, RANDOM // few)):
             for figure in (desk, lecture) if number < in_lecture else (desk,):
                 live.lecture_mode(figure.lecture)
