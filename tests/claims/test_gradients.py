@@ -182,8 +182,7 @@ def test_two_samples_have_no_gradient():
 
 @claim(
     "05",
-    "Between the steps, the gradient of $b$ is $\\text{mean}(d) / \\text{std}$ and "
-    "never "
+    "Between the steps, the gradient of $b$ is $\\sum_i d_i / \\text{std}$ and never "
     "0, though no $b$ can help: $x - \\text{mean}(x)$ is the same for all of them.",
     "A mean of 1 and a deviation of 2 then come from `beta` and `gamma`, after the "
     "norm.",
@@ -194,6 +193,8 @@ def test_the_ways_to_stay_normalized():
         run = train_normalized("between steps", seed)
         assert (np.diff(run.bias) > 0).all() and (np.diff(run.scale) > 0).all()
         assert np.ptp(run.loss) < 1e-9
+        # d is (x_hat - targets) / N, so sum(d) = 0 - 1. The learning rate is 0.1.
+        np.testing.assert_allclose(np.diff(run.bias), 0.1 / run.scale[:-1])
         run = train_normalized("penalty", seed, steps=300, penalty=3.0)
         assert run.bias[-1] == pytest.approx(0.25)
         x = np.random.default_rng(seed).normal(3, 5, size=10)
