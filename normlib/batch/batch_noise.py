@@ -157,10 +157,10 @@ def noisy_training(
     parts, nets = [], []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        digits = digits_split(rng, standardized=True, dtype=np.float32)
+        digits = digits_split(rng, standardized=True)
         train = digits.x_train[:images], digits.y_train[:images]
         parts.append((*train, *digits.test))
-        nets.append(mlp([64, *hidden, 10], norm="batch", rng=rng, dtype=np.float32))
+        nets.append(mlp([64, *hidden, 10], norm="batch", rng=rng))
     x, labels, x_test, test_labels = map(np.stack, zip(*parts, strict=True))
     judged = stack(nets)
     # One copy of a network for each group; the copies take the same step.

@@ -126,9 +126,9 @@ def batch_size_rows(
 def _train(norm, batch_size, steps, sizes, examples, lr, seed):
     """Return the three test errors of one run, and why it stopped early if so."""
     rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    digits = digits_split(rng, standardized=True)
     x, labels = digits.x_train[:examples], digits.y_train[:examples]
-    net = mlp(sizes, norm=norm, rng=rng, dtype=np.float32)
+    net = mlp(sizes, norm=norm, rng=rng)
     first = round(0.6 * steps)
     for count, factor in ((first, 1.0), (steps - first, 0.1)):
         rate = factor * lr

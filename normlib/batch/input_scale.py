@@ -53,12 +53,10 @@ def learn(norm, scale, weights, *, seed, steps=60, lr=0.2):
     Learned
         Of steps 0 to `steps`. Batch norm judges the test digits as one batch.
     """
-    scale = np.float32(number("scale", scale, positive=True))
-    weights = np.float32(number("weights", weights, positive=True))
+    scale = number("scale", scale, positive=True)
+    weights = number("weights", weights, positive=True)
     steps = integer("steps", steps, minimum=1)
-    net, digits, rng = digits_network(
-        seed, norm, depth=3, width=32, standardized=False, dtype=np.float32
-    )
+    net, digits, rng = digits_network(seed, norm, depth=3, width=32, standardized=False)
     for layer in net.layers[:-1]:
         if "weight" in getattr(layer, "params", {}):
             layer.params["weight"] *= weights

@@ -73,9 +73,9 @@ def trainability_rows(
 
     Notes
     -----
-    Plain gradient descent in float32; all learning rates of a row are one
-    network with a leading axis. A network that diverges keeps the weights it
-    had. Batch norm is used and judged with batch statistics.
+    Plain gradient descent; all learning rates of a row are one network with a
+    leading axis. A network that diverges keeps the weights it had. Batch norm is
+    used and judged with batch statistics.
 
     References
     ----------
@@ -112,12 +112,12 @@ def trainability_rows(
 def _train(sizes, rates, batch_size, steps, seed, **build):
     """Return the training accuracy at each learning rate, shape (R,)."""
     rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    digits = digits_split(rng, standardized=True)
     # Next to a norm's beta the hidden layers need no bias of their own.
     bias = build["norm"] is None
-    net = mlp(sizes, bias=bias, rng=rng, dtype=np.float32, **build)
+    net = mlp(sizes, bias=bias, rng=rng, **build)
     many = stack([net] * len(rates)).set_mode("probe")
-    lr = np.array(rates, dtype=np.float32)
+    lr = np.array(rates)
     x, labels = digits.train
     for _ in fit(many, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
         pass

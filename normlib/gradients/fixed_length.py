@@ -112,7 +112,7 @@ def _train(net, x, labels, batches, rule, lr, weight_decay, steps, falls):
     parts = hidden_weights(net)
     decay = np.zeros_like(net.params)
     lengths = [_length(net.params[part]) for part in parts]
-    after = net.params[parts[0]].astype(np.float64)
+    after = net.params[parts[0]].copy()
     for step in range(1, steps + 1):
         rate = lr * (1 - (step - 1) / steps) if falls else lr
         before = after
@@ -131,7 +131,7 @@ def _train(net, x, labels, batches, rule, lr, weight_decay, steps, falls):
         if rule == "fixed length":
             for part, length in zip(parts, lengths, strict=True):
                 net.params[part] *= length / _length(net.params[part])
-        after = net.params[parts[0]].astype(np.float64)
+        after = net.params[parts[0]].copy()
         size = _length(after)
         if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
             raise ValueError(

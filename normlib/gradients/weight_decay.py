@@ -121,18 +121,18 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
     Returns
     -------
     net : Network
-        In the mode "probe", float32.
+        In the mode "probe".
     x, labels : ndarray of shape (1437, 64) and (1437,)
         Standardized pixels, and labels of which a share is drawn at random.
     batches : iterator of ndarray
         Indices of the next batch, without end.
     """
     rng = generator(seed)
-    digits = digits_split(rng, standardized=True, dtype=np.float32)
+    digits = digits_split(rng, standardized=True)
     labels = digits.y_train.copy()
     wrong = rng.random(len(labels)) < wrong_labels
     labels[wrong] = rng.integers(0, 10, wrong.sum())
-    net = mlp([64, 32, 32, 10], norm=norm, bias=False, rng=rng, dtype=np.float32)
+    net = mlp([64, 32, 32, 10], norm=norm, bias=False, rng=rng)
     for part in hidden_weights(net):
         net.params[part] *= start
     batches = minibatches(len(labels), batch_size, rng)
@@ -141,14 +141,14 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
 
 def _train(net, x, labels, batches, lr, decay, steps):
     part = hidden_weights(net)[0]
-    after = net.params[part].astype(np.float64)
+    after = net.params[part].copy()
     for step in range(1, steps + 1):
         before = after
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
             loss = loss_and_gradient(net, x[batch], labels[batch])
             sgd_step(net, lr, decay)
-        after, g = net.params[part].astype(np.float64), net.grads[part]
+        after, g = net.params[part].copy(), net.grads[part]
         size, old = np.sqrt(after @ after), np.sqrt(before @ before)
         if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
             raise ValueError(

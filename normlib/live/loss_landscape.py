@@ -318,9 +318,7 @@ class UsableRates(LiveFigure):
         if (name, seed) in self.reached:
             return
         options = {"depth": 6, "width": 32, "steps": STEPS, "test_every": STEPS}
-        for record in train_at_rates(
-            NORMS[name], self.rates, seed=seed, dtype=np.float32, **options
-        ):
+        for record in train_at_rates(NORMS[name], self.rates, seed=seed, **options):
             yield before + 0.2 * record.step / STEPS
         self.reached[name, seed] = record.accuracies
 

@@ -396,12 +396,13 @@ class Rates(LiveFigure):
             self._fill(table, row + 1)
             yield (row + 1) / len(PLACEMENTS)
         parts = [
-            f"{name} at {(table[row] > 0.9).sum()}"
+            f"{name} at {(table[row] > 0.75).sum()}"
             for row, name in enumerate(PLACEMENTS)
         ]
         return (
             f"{self.words[start]}, medians of 3 networks: of the {len(RATES)} rates, "
-            f"over 90% of the letters come out right with {', '.join(parts)}."
+            "over three quarters of the letters come out right with "
+            f"{', '.join(parts)}."
         )
 
     def _fill(self, table, rows):

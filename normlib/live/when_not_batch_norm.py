@@ -84,9 +84,10 @@ class BatchSizes(LiveFigure):
         self._set(found)
         errors = {norm: [row.running for row in rows] for norm, rows in found.items()}
         return (
-            f"Batches of 2: batch norm reads {errors['batch'][-1]:.0%} of new digits "
-            f"wrong, layer norm {errors['layer'][-1]:.0%}. Batches of 64: "
-            f"{errors['batch'][0]:.0%} and {errors['layer'][0]:.0%}."
+            # Coarse: after pairs a network ends elsewhere on another processor.
+            f"Batches of 2: batch norm reads some {round(errors['batch'][-1], 1):.0%} "
+            f"of new digits wrong, layer norm {errors['layer'][-1]:.0%}. Batches of "
+            f"64: {errors['batch'][0]:.0%} and {errors['layer'][0]:.0%}."
         )
 
     def _set(self, found):

@@ -229,9 +229,7 @@ def largest(norm):
     options = {"depth": 6, "width": 32, "steps": 100, "test_every": 100}
     rates, found = UsableRates.rates, []
     for seed in MEASURED:
-        *_, last = train_at_rates(
-            NORMS[norm], rates, seed=seed, dtype=np.float32, **options
-        )
+        *_, last = train_at_rates(NORMS[norm], rates, seed=seed, **options)
         found.append(largest_rate(rates, last.accuracies, threshold=TRAINED))
     return np.array(found)
 
