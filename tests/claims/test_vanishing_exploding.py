@@ -5,6 +5,7 @@ import pytest
 from claims import claim, no_claim, seeds
 
 from normlib import batch_norm
+from normlib.datasets import digits_split
 from normlib.depth.first_steps import first_steps
 from normlib.depth.gradient_rates import batch_norm_rate, gradient_rate
 from normlib.depth.joint_update import chain_update, normalized_chain
@@ -106,14 +107,14 @@ def test_what_the_digits_share():
 
 @claim(
     "07",
-    "The square at least doubles per layer: beyond a million-fold in 40.",
+    "On average the square more than doubles per layer: beyond a million-fold in 40.",
     "The branch hands back what it got, and the skip adds as much again.",
     "Skip and branch hand back the whole each.",
     "He's weights keep the size of the gradient over 40 ReLU layers.",
 )
 def test_skips_without_a_norm():
     found = growths("beyond a million-fold in 40", skip=True)
-    assert (found > 2**20).all(), found
+    assert (found > 2**20).all(), found  # 39 factors, so each square above 2
 
 
 @claim(
@@ -121,7 +122,7 @@ def test_skips_without_a_norm():
     "since the branches of later layers pass back less and less.",
     "here the factors fall towards 1.",
     "beside the 1 that goes past it",
-    "With skips, growth is a power of the depth instead of exponential.",
+    "With batch norm and skips, growth is a power of the depth instead of exponential.",
     "a product of those grows only like a *power* of the depth",
 )
 def test_skips_tame_the_explosion():
@@ -136,6 +137,37 @@ def test_skips_tame_the_explosion():
         for depth in (1000, 2000)
     ]
     assert np.isclose(sizes[1] / sizes[0], 2 ** batch_norm_rate("relu"), rtol=0.01)
+
+
+@claim(
+    "07",
+    "The figure has only 64 units: there $V_{40}$ is about 4 times as large as the "
+    "formula says, and the gradient grows 10-fold in place of 8-fold.",
+    "Over 160 layers it grows about 70-fold (median); equal factors would make it "
+    "10,000-fold.",
+)
+def test_skips_in_narrow_layers():
+    sentence = "The figure has only 64 units"
+    fresh = seeds(sentence, 30)
+    profile = depth_profile(40, norm="batch", skip=True, rng=fresh[0])
+    assert profile.predicted_gradient[0] == pytest.approx(8, abs=0.3)
+    found = {
+        depth: [growth(seed, depth, norm="batch", skip=True) for seed in fresh]
+        for depth in (40, 160)
+    }
+    assert np.median(found[40]) == pytest.approx(10, abs=1)
+    assert np.median(found[160]) == pytest.approx(70, abs=20)
+    assert np.median(found[40]) ** 4 == pytest.approx(10_000, rel=0.4)
+    ratios = []
+    for seed in fresh[:10]:
+        rng = np.random.default_rng(seed)
+        h = digits_split(rng, standardized=True).x_train[:128]
+        by_rule = h.var(axis=0).mean() + 40 * (0.5 - 1 / (2 * np.pi))
+        for _ in range(40):
+            weights = rng.normal(size=(64, 64))
+            h = h + np.maximum(batch_norm(h @ weights)[0], 0)
+        ratios.append(h.var(axis=0).mean() / by_rule)
+    assert np.median(ratios) == pytest.approx(4, abs=1)
 
 
 @claim("07", "A product of equal factors grows exponentially with depth")
@@ -172,7 +204,8 @@ def test_half_and_below_one_half():
 @claim(
     "07",
     "Without a norm tanh settles only slowly: its rate tends to 1, and yet over 40 "
-    "layers the gradient loses a factor of about 5.",
+    "layers the gradient loses a factor of 4 to 5 (median).",
+    "the slopes of ReLU do not depend on it.",
     "The mean of tanh is 0, so there both norms have the same rate.",
 )
 def test_tanh_settles_slowly():
@@ -183,9 +216,12 @@ def test_tanh_settles_slowly():
     assert (np.diff(rates) > 0).all()
     assert rates[0] < 0.92 < 0.9997 < rates[-1] < 1
     sentence = "Without a norm tanh settles only slowly"
-    found = growths(sentence, activation="tanh", init="lecun")
-    assert ((found > 1 / 12) & (found < 1 / 2.5)).all(), found
-    assert 4 < 1 / np.median(found) < 6
+    how = {"activation": "tanh", "init": "lecun"}
+    found = np.array([growth(seed, **how) for seed in seeds(sentence, 30)])
+    assert ((found > 1 / 12) & (found < 1 / 1.5)).all(), found
+    assert 4 < 1 / np.median(found) < 5
+    slopes = [activation_moments("relu", v).slope_square for v in (0.01, 1, 100)]
+    assert slopes == [0.5, 0.5, 0.5]
     assert gradient_rate("tanh", "layer") == pytest.approx(
         gradient_rate("tanh", "batch")
     )
@@ -216,7 +252,9 @@ def test_rates():
 
 
 @claim(
-    "07", "Without batch norm the samples of a deep random network become nearly alike."
+    "07",
+    "Without batch norm the samples of a deep random sigmoid or ReLU network become "
+    "nearly alike.",
 )
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_collapse(activation):
