@@ -9,7 +9,7 @@ variance is two-pass with 1/N, `eps` stands inside the root, and a result has th
 float type of x (float16 is computed in float32).
 """
 
-from math import isfinite
+from math import isfinite, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from normlib._arguments import as_array, number
 from normlib.axes import Sharing, normalize_axes, sharing
 
-LONG = 256  # so many terms of size 1 float32 adds up well enough
+# So many terms float32 adds up well enough one by one, and so many of size 1.
+FEW, FEW_OF_SIZE_1 = 64, 256
 TINY_EPS = 1e-30  # an eps below this is as good as none in float32
 
 
@@ -43,7 +44,7 @@ def forward(x, how, eps, gamma=None, beta=None, centre=True):
     if centre:
         mean = average(x, how)
         centred = x - mean
-        rest = average(centred, how, rough=True)  # what rounding it left
+        rest = average(centred, how, FEW_OF_SIZE_1)  # what rounding it left
         centred -= rest
         mean += rest
     y = centred * centred
@@ -67,8 +68,8 @@ def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
         inv_std = inv_std if gamma is None else inv_std * gamma
     else:
         d = dy if gamma is None else dy * gamma
-        mean = average(d, how, rough=True) if centre else None
-        mean_product = average(np.multiply(d, x_hat, out=dx), how, rough=True)
+        mean = average(d, how, FEW_OF_SIZE_1) if centre else None
+        mean_product = average(np.multiply(d, x_hat, out=dx), how, FEW_OF_SIZE_1)
     np.multiply(x_hat, -mean_product, out=dx)
     dx += d
     if centre:
@@ -77,21 +78,21 @@ def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
     return dx, dgamma, dbeta
 
 
-def average(x, how, rough=False):
+def average(x, how, few=FEW):
     """Return the mean of the entries that share one, kept with length 1."""
-    mean = total(x, how.axes, rough)
+    mean = total(x, how.axes, few)
     mean /= how.size
     return mean
 
 
-def total(x, axes, rough=False):
+def total(x, axes, few=FEW):
     """Sum over some axes, kept with length 1.
 
     Over the last axes numpy adds in pairs, over others one by one: then float32 is
-    added up in float64, unless few terms of size 1 (`rough`) do without.
+    added up in float64, unless the terms are few.
     """
     in_pairs = not axes or axes[0] == x.ndim - len(axes)
-    if in_pairs or x.dtype.itemsize >= 8 or (rough and max(x.shape) <= LONG):
+    if in_pairs or x.dtype.itemsize >= 8 or prod(x.shape[a] for a in axes) <= few:
         return np.add.reduce(x, axes, keepdims=True)
     return np.add.reduce(x, axes, np.float64, keepdims=True).astype(x.dtype)
 
