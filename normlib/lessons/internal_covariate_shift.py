@@ -65,9 +65,10 @@ QUESTIONS = {
         right="half as far",
     ),
     "noise": Question(
-        "Without norm 20 to 35 % of the test digits are right at step 50, with batch "
-        "norm 94 %. You make the noise so large that over 1, 20 and 50 steps the "
-        "inputs of batch norm change more than those without norm. How many are right?",
+        "Three sigmoid layers: without norm 20 to 35 % of the test digits are right at "
+        "step 50, with batch norm 94 %. You make the noise so large that over 1, 20 "
+        "and 50 steps the inputs of batch norm change more than those without norm. "
+        "How many are right?",
         {
             "as few as without norm": "That would be so if batch norm helped because "
             "inputs stay in place. They do not, and it helps nearly as before.",
