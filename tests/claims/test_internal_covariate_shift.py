@@ -156,7 +156,7 @@ CASES = (None, 0), ("batch", 0), (None, 1), ("batch", 1), ("batch", 4)
     "| change over 1 step | 0.09 | 0.01 | 0.39 | 0.34 | 1.34 |",
     "| change over 20 steps | 0.19 | 0.02 | 0.44 | 0.34 | 1.34 |",
     "| change over 50 steps | 0.36 | 0.04 | 0.56 | 0.34 | 1.34 |",
-    "| right at step 50 | 20 to 35 % | 94 % | 30 to 40 % | 94 % | 92 % |",
+    "| right at step 50 | 20 to 35 % | 94 % | 30 to 45 % | 94 % | 92 % |",
     "Three sigmoid layers: without norm 20 to 35 % of the test digits are right at "
     "step 50, with batch norm 94 %.",
     "At 4 times the noise in the figure.",
@@ -168,7 +168,7 @@ CASES = (None, 0), ("batch", 0), (None, 1), ("batch", 1), ("batch", 4)
     [
         (CASES[0], (0.09, 0.19, 0.36), 0.275),
         (CASES[1], (0.01, 0.02, 0.04), 0.94),
-        (CASES[2], (0.39, 0.44, 0.56), 0.35),
+        (CASES[2], (0.39, 0.44, 0.56), 0.375),
         (CASES[3], (0.34, 0.34, 0.34), 0.94),
         (CASES[4], (1.34, 1.34, 1.34), 0.92),
     ],

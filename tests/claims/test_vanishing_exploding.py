@@ -73,7 +73,7 @@ def growths(sentence, **settings):
 )
 def test_batch_norm_explodes_from_any_weights():
     found = growths("About 2,000-fold.", norm="batch")
-    assert ((found > 1300) & (found < 3200)).all(), found
+    assert ((found > 1000) & (found < 5000)).all(), found
     assert 1700 < np.median(found) < 2300
     doubled = growths("About 2,000-fold.", norm="batch", gain=2.0)
     np.testing.assert_allclose(doubled, found, rtol=0.3)  # eps
