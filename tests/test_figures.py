@@ -5,6 +5,7 @@ import base64
 import html
 import inspect
 import io
+import itertools
 import re
 import time
 import warnings
@@ -23,8 +24,9 @@ from normlib import live
 from normlib.lessons.lesson import Notice
 from normlib.live import page, stamps, style
 from normlib.live.asking import Notices
-from normlib.live.controls import offered
+from normlib.live.controls import nearest, offered
 from normlib.live.figure import LiveFigure
+from normlib.live.touch import Start
 
 RANDOM = 200
 RANDOM_IN_LECTURE = 40  # the same computations; only the size of the type differs
@@ -128,6 +130,27 @@ def test_every_control_changes_the_picture_somewhere(name):
             if changed:
                 break
         assert changed, f"{control} never changes picture and sentence"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_touch_asks_for_controls_that_there_are_and_moves_one(name):
+    figure = opening(name)
+    for touch in figure.touches():
+        spot, moved = touch.spot(), False
+        places = [
+            (spot["left"] + a * spot["width"], spot["top"] + b * spot["height"])
+            for a, b in itertools.product(np.linspace(0.02, 0.98, 9), repeat=2)
+        ]
+        for press, end in zip(places, places[::-1], strict=True):
+            start = Start(*touch.data(*press), figure.values)
+            if touch.to_values(start.x, start.y, start) is None:
+                continue
+            for place in (press, end):
+                wanted = touch.to_values(*touch.data(*place), start) or {}
+                for key, value in wanted.items():
+                    offer = nearest(figure.controls[key], value)
+                    moved |= offer != figure.values[key]
+        assert moved, touch.hint
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,8 @@ import numpy as np
 from normlib.batch.input_scale import learn
 from normlib.live import controls, style
 from normlib.live.figure import LiveFigure
-from normlib.live.which_numbers_share_a_mean import NormTable
+from normlib.live.touch import Touch
+from normlib.live.which_numbers_share_a_mean import NormTable, pick_cell
 
 NORMS = {"none": None, "batch": "batch"}
 
@@ -92,19 +93,25 @@ class TwoNetworks(LiveFigure):
 
 
 class FirstTable(NormTable):
-    """The table of samples x features with two controls only."""
+    """The table of samples x features, whose numbers stay as they are."""
 
     def make_controls(self):
-        """Return the controls: norm and sample."""
-        rows, _ = self.table.shape
+        """Return the controls: norm, sample and feature."""
+        rows, columns = self.table.shape
         return {
             "norm": controls.choice("norm", ["batch", "layer"], "batch"),
             "sample": controls.whole("sample n", 0, rows - 1, 2),
+            "feature": controls.whole("feature d", 0, columns - 1, 2),
         }
 
-    def move(self, norm, sample):
-        """Normalize the table and mark what shares a mean with x[sample, 2]."""
-        return super().move(norm=norm, sample=sample, feature=2, change=0)
+    def touches(self):
+        """Let a cell be picked in either table."""
+        hint = "Click a number to pick it."
+        return [Touch(ax, pick_cell, hint, "pointer") for ax in (self.left, self.right)]
+
+    def move(self, norm, sample, feature):
+        """Normalize the table and mark what shares a mean with the picked number."""
+        return super().move(norm=norm, sample=sample, feature=feature, change=0)
 
 
 FIGURES = {"two_networks": TwoNetworks, "table": FirstTable}

@@ -48,6 +48,11 @@ def listeners(norm, x, index, step=1.0):
     return ~np.isclose(norm(moved), norm(x), rtol=1e-9, atol=1e-12)
 
 
+def pick_cell(x, y, start):
+    """Return the cell of a table that a touch began in, as values of controls."""
+    return {"feature": round(start.x), "sample": round(start.y)}
+
+
 class NormTable(LiveFigure):
     """A table of samples x features, before and after a norm.
 
@@ -148,13 +153,10 @@ class NormTable(LiveFigure):
     def touches(self):
         """Let a cell be picked in either table, and its number be dragged."""
 
-        def pick(x, y, start):
-            return {"feature": round(start.x), "sample": round(start.y)}
-
         def change(x, y, start):
             picked = start.values["sample"], start.values["feature"]
             if (round(start.y), round(start.x)) != picked:
-                return pick(x, y, start)
+                return pick_cell(x, y, start)
             return {"change": start.values["change"] + 8 * (start.y - y)}
 
         return [
@@ -165,7 +167,7 @@ class NormTable(LiveFigure):
                 "it.",
                 "pointer",
             ),
-            Touch(self.right, pick, cursor="pointer"),
+            Touch(self.right, pick_cell, cursor="pointer"),
         ]
 
     def move(self, norm, sample, feature, change):
