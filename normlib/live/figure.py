@@ -404,7 +404,7 @@ class LiveFigure:
         self._task = loop.create_task(self._work_in_turns(self._work))
 
     async def _work_in_turns(self, work):
-        self.picture.progress = 0
+        self.picture.begin()
         self.sentence = "Computing: the picture grows as it goes."
         error = None
         try:
@@ -422,20 +422,22 @@ class LiveFigure:
         except STOPS as stop:
             error = stop
         self._work = self._task = None
-        self.picture.progress = -1
-        if error is None:
-            self._finish(sentence)
-        else:
-            self._fail(error)
+        with self.picture.hold_sync():  # the bar goes as the last frame comes
+            self.picture.progress = -1
+            if error is None:
+                self._finish(sentence)
+            else:
+                self._fail(error)
 
     def _on_stop(self):
         if self._work is not None:
             done = self.picture.progress
-            self.stop()
-            self._tell(
-                f"Stopped at {done:.0%}: the picture shows the work so far. "
-                "Move a control to start again."
-            )
+            with self.picture.hold_sync():
+                self.stop()
+                self._tell(
+                    f"Stopped at {done:.0%}: the picture shows the work so far. "
+                    "Move a control to start again."
+                )
 
 
 def call_reader(function, *args, **kwargs):

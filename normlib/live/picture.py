@@ -69,6 +69,12 @@ class Picture(anywidget.AnyWidget):
             self.png, self.sentence = png, sentence
             self.frame += 1
 
+    def begin(self):
+        """Show the bar of long work; no page has to show what was sent before."""
+        if self._shown is not None:
+            self._shown = self.frame
+        self.progress = 0
+
     @property
     def is_behind(self):
         """Whether a page shows long work and has not yet shown the last frames."""
