@@ -7,7 +7,8 @@ const PATIENCE = 3000; // ms without an answer
 const GONE =
   "The kernel is gone, so this figure no longer answers. Run all cells to bring it back.";
 const CUT = "The connection to the kernel is lost. The figure answers again once it is back.";
-const BUSY = "The kernel is busy. The figure answers when the running cell is done.";
+const BUSY = "The kernel is busy. The figure answers when what runs is done or interrupted.";
+const UNFINISHED = "Not finished: the picture shows the work so far.";
 const ENDED = ["dead", "restarting", "autorestarting", "terminating"];
 
 const make = (tag, name, parent, attributes = {}) => {
@@ -33,10 +34,12 @@ function showFrames(model, stage) {
       if (long) model.send({ kind: "shown", frame });
     };
     image.src = url;
-    image.alt = model.get("sentence");
   };
+  const describe = () => { image.alt = model.get("sentence"); };
   show();
+  describe();
   model.on("change:frame", show);
+  model.on("change:sentence", describe);
   return image;
 }
 
@@ -199,7 +202,10 @@ function makeNotices(el, figure) {
 }
 
 function watchKernel(model, notices, figure) {
-  const gone = () => notices.say("gone", GONE);
+  const gone = () => {
+    if (model.get("progress") >= 0) model.set({ progress: -1, sentence: UNFINISHED });
+    notices.say("gone", GONE);
+  };
   const kernel = model.widget_manager?.kernel;
   const onStatus = (_, status) => {
     if (ENDED.includes(status)) gone();
@@ -270,18 +276,34 @@ function nameControls(row) {
   }
 }
 
-function watchControls(figure) {
+function watchControls(model, notices, figure) {
   const row = figure.querySelector(".normlib-controls");
   if (!row) return () => {};
   nameControls(row);
-  const watch = new MutationObserver(() => nameControls(row));
+  let timer = null;
+  const expectFrame = () => {
+    const before = model.get("frame");
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const busy = model.widget_manager?.kernel?.status === "busy";
+      if (busy && model.get("frame") === before) notices.say("busy", BUSY);
+    }, PATIENCE);
+  };
+  model.on("change:frame", () => notices.say("busy", ""));
+  const watch = new MutationObserver(() => {
+    nameControls(row);
+    expectFrame();
+  });
   watch.observe(row, {
     subtree: true,
     childList: true,
     characterData: true,
     attributeFilter: ["class", "aria-valuetext"],
   });
-  return () => watch.disconnect();
+  return () => {
+    watch.disconnect();
+    clearTimeout(timer);
+  };
 }
 
 // ---- all together --------------------------------------------------------------
@@ -324,7 +346,7 @@ function render({ model, el }) {
     whenAttached(el, () => {
       hideStatic(el);
       undo.push(reportRatio(model, stage));
-      if (figure()) undo.push(watchControls(figure()));
+      if (figure()) undo.push(watchControls(model, notices, figure()));
       const room = new ResizeObserver(() => {
         // What scrolls must be reachable by keyboard.
         if (scroll.scrollWidth > scroll.clientWidth + 1) {
