@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import signal
 import subprocess
 import sys
 
@@ -229,6 +230,31 @@ def test_an_error_between_turns_takes_the_bar_away(error):
 
     figure = asyncio.run(run())
     assert figure.sentence.startswith("Not drawn: ")
+
+
+def test_an_interrupt_ends_work_in_turns_where_a_kernel_would_ignore_it():
+    class Interrupted(Growing):
+        def move(self, x, kind, azimuth):
+            yield 0.5
+            if x:
+                signal.raise_signal(signal.SIGINT)
+            return "Drawn to its end."
+
+    async def run():
+        figure = Interrupted()
+        figure.controls["x"].value = 1.0
+        while figure._task is not None:
+            await asyncio.sleep(0.001)
+        return figure
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        figure = asyncio.run(run())
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert figure.sentence.startswith("Not drawn: interrupted.")
+    assert figure.picture.progress == -1
 
 
 def test_long_work_sends_no_more_frames_than_the_page_shows(monkeypatch):

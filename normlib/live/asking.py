@@ -5,6 +5,7 @@ import re
 
 import ipywidgets as widgets
 
+from normlib.live.kernel import in_main_thread
 from normlib.live.style import lecture_mode
 
 COMMIT = "Commit to an answer: it stays, and then you see."
@@ -50,7 +51,7 @@ def _paragraph(text, role=""):
 
 def button(words):
     """Return a button as wide as its words, which wrap where the page is narrow."""
-    made = widgets.Button(description=words, tooltip=words)
+    made = in_main_thread(widgets.Button(description=words, tooltip=words))
     made.layout.width = "auto"
     return made
 

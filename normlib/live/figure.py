@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from normlib.live import controls, page, stamps, style
+from normlib.live.kernel import in_main_thread, interruptible
 from normlib.live.picture import Picture, encode
 from normlib.live.touch import Start
 
@@ -264,7 +265,10 @@ class LiveFigure:
             self._on_stop,
         )
         self.picture.spots = [touch.spot() for touch in self._touches]
-        row = widgets.HBox([*self.controls.values(), *self.helpers()])
+        touched = [*self.controls.values(), *self.helpers()]
+        for widget in (self.picture, *touched):
+            in_main_thread(widget)
+        row = widgets.HBox(touched)
         row.layout.flex_flow = "row wrap"
         if not self.lecture:  # there the page gives widths and gaps
             row.layout.grid_gap = "0 24px"
@@ -410,9 +414,10 @@ class LiveFigure:
         try:
             while True:
                 until = time.perf_counter() + TURN
-                done = next(work)
-                while time.perf_counter() < until:
+                with interruptible():
                     done = next(work)
+                    while time.perf_counter() < until:
+                        done = next(work)
                 self.picture.progress = done
                 if not self.picture.is_behind:
                     self._publish()
