@@ -68,11 +68,6 @@ def invariance_table(strength=3.0, *, eps=0.0, rng=0):
     InvarianceTable
         Rows `NORMS`, columns `CHANGES`; compare with `PUBLISHED`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``strength`` is not above 0 or ``eps`` is negative.
-
     Notes
     -----
     The layer is ``norm(x W)`` without a bias; weight norm gives each unit's
@@ -150,11 +145,6 @@ def change_layer(x, weight, change, strength, shift):
         Changed or as it was; unit 0 and case 0 are the single ones.
     weight : ndarray of shape (D, H)
         Changed or as it was.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a shape does not fit or the change is unknown.
 
     References
     ----------

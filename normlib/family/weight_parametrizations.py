@@ -66,9 +66,8 @@ def data_dependent_init(v, x):
 
     Raises
     ------
-    TypeError, ValueError
-        If a type or shape does not fit, or an output is the same for all
-        samples.
+    ValueError
+        If an output is the same for all samples.
 
     Notes
     -----
@@ -121,11 +120,6 @@ def mean_only_batch_norm(t, bias=None):
     ndarray of shape (N, D)
         In the unit of t.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a type or shape does not fit.
-
     Notes
     -----
     ``t - mean(t) + bias``. It is linear, so the same operation (without bias)
@@ -166,11 +160,6 @@ def weight_standardization(weight, *, eps=1e-5):
     -------
     ndarray of the shape of ``weight``
         Mean 0 and variance 1 (1/n) for each unit; 0 for constant weights.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the type or shape is wrong or ``eps`` is negative.
 
     Notes
     -----
@@ -219,8 +208,8 @@ def weight_norm_descent(x, target, v, g=1.0, *, lr=0.1, steps=50):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument does not fit, v is 0, or the run diverges.
+    ValueError
+        If v is 0 or the run diverges.
 
     Notes
     -----

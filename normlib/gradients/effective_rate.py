@@ -57,11 +57,6 @@ def same_trajectory(
     Trajectories
         Up to the last step before a loss is above 1e6 or not finite.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     Only ``lr / ||w||**2``, the effective learning rate, decides how the direction

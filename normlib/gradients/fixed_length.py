@@ -77,8 +77,8 @@ def length_steps(
 
     Raises
     ------
-    TypeError, ValueError
-        If a name is unknown, a number out of range, or the run diverges.
+    ValueError
+        If the run diverges.
 
     Notes
     -----

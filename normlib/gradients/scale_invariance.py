@@ -82,11 +82,6 @@ def orthogonality(seed=0, *, norm="batch", eps=0.0):
     -------
     Orthogonality
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
-
     Notes
     -----
     What leaves the loss unchanged, the gradient has no part of. Batch norm: the
@@ -141,10 +136,6 @@ def bare_network(seed, norm, eps):
     rng : numpy.random.Generator
         To go on with.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a name is unknown or a number out of range.
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     choice("norm", norm, NETWORK_NORMS)

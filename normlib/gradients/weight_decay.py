@@ -77,9 +77,8 @@ def weight_decay_steps(
 
     Raises
     ------
-    TypeError, ValueError
-        If a name is unknown, a number out of range, or the run diverges: the last
-        records before it are those of the steps made.
+    ValueError
+        If the run diverges, after the records of the steps made.
 
     Notes
     -----

@@ -61,9 +61,8 @@ def layer_norm_jacobian(x, gamma=None, *, eps=1e-5):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument has a wrong type or shape, or the variance plus eps is 0 or
-        overflows.
+    ValueError
+        If the variance plus eps is 0 or overflows.
 
     Notes
     -----
@@ -109,9 +108,8 @@ def rms_norm_jacobian(x, gamma=None, *, eps=1e-5):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument has a wrong type or shape, or the mean square plus eps is 0
-        or overflows.
+    ValueError
+        If the mean square plus eps is 0 or overflows.
 
     Notes
     -----
@@ -148,11 +146,6 @@ def weight_norm_jacobian(v, g):
     -------
     WeightNormJacobian
         ``dv`` of shape (n, n) and ``dg`` of shape (n,).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``v`` is not a finite float vector other than 0 or ``g`` not a number.
 
     Notes
     -----
@@ -193,11 +186,6 @@ def spectrum(jacobian, *, rtol=1e-9):
     -------
     Spectrum
         Singular values in descending order, and the rank.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``jacobian`` is not a finite float matrix or ``rtol`` is negative.
 
     Examples
     --------
