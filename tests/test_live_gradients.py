@@ -200,3 +200,13 @@ def test_the_digits_network_settles_where_predicted(lr, weight_decay, labels):
     assert norms[400:].mean() == pytest.approx(predicted, rel=0.05)
     angle = np.rad2deg(np.sqrt(2 * lr * weight_decay))
     assert figure.artists[2].get_ydata()[400:].mean() == pytest.approx(angle, rel=0.05)
+
+
+@pytest.mark.parametrize("make", [KeepNormalized, WeightPlane])
+def test_one_step_is_no_steps(make):
+    figure = make()
+    figure.set(step=1)
+    assert "fter 1 step " in figure.sentence
+    assert "1 steps" not in figure.sentence
+    figure.set(step=2)
+    assert "fter 2 steps " in figure.sentence

@@ -97,10 +97,11 @@ class RunningMean(LiveFigure):
         ago = np.linspace(0, 100, 201)
         self.memory.set_data(ago, (1 - weight) ** ago)
         self.half.set_data([half], [0.5])
-        self.note.set_text(f"half-life {half:.3g} steps")
+        life = style.counted(f"{half:.3g}", "step")
+        self.note.set_text(f"half-life {life}")
         return (
-            f"A new batch has the weight {weight:.3g}; after {half:.3g} steps half of "
-            f"it is forgotten. After 100 steps the running mean is {track[99]:z.2f} "
+            f"A new batch has the weight {weight:.3g}; after {life} half of it is "
+            f"forgotten. After 100 steps the running mean is {track[99]:z.2f} "
             f"(true {self.true[99]:.2f}), after 200 it is {track[-1]:z.2f} (true "
             f"{self.true[-1]:.2f})."
         )

@@ -306,7 +306,7 @@ class Switches(LiveFigure):
         moved = [row for row, value in zip(self.rows, found, strict=False) if value > 0]
         source = "the batch" if use_batch else "the running statistics"
         return (
-            f"Normalized by {source}. What moves: {', '.join(moved) or 'nothing'}. At "
+            f"Normalized by {source}. What moves: {'; '.join(moved) or 'nothing'}. At "
             f"inference {found[3]:.0%} of test digits {gain:g} times as bright are "
             "right."
         )

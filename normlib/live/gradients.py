@@ -356,8 +356,9 @@ class KeepNormalized(LiveFigure):
         ):
             curve.set_data(np.arange(step + 1), values[: step + 1])
             dot.set_data([step], [values[step]])
+        after = style.counted(step, "step")
         return (
-            f"Normalized {self._words(way, penalty)}: after {step} steps x has mean "
+            f"Normalized {self._words(way, penalty)}: after {after} x has mean "
             f"{run.bias[step]:z.2f} and standard deviation {run.scale[step]:.2f}, and "
             f"the loss went from {run.loss[0]:.3f} to {run.loss[step]:.3f}."
         )
@@ -489,15 +490,15 @@ class WeightPlane(LiveFigure):
         if step:
             count = min(step, WINDOW)
             turned = (
-                f" In the last {count} steps a step turned it by {turning[-1]:.1f} "
-                "degrees (root mean square)."
+                f" In the last {style.counted(count, 'step')} a step turned it by "
+                f"{turning[-1]:.1f} degrees (root mean square)."
             )
         if weight_decay:
             tail = f" With this decay, {expected:.1f} degrees are expected in the end."
         return (
-            f"After {step} steps the length of w went from {start:.2f} to "
-            f"{lengths[-1]:.2f}, and lr / |w|^2 from {lr / start**2:.3f} to "
-            f"{lr / lengths[-1] ** 2:.3f}.{turned}{tail}"
+            f"After {style.counted(step, 'step')} the length of w went from "
+            f"{start:.2f} to {lengths[-1]:.2f}, and lr / |w|^2 from "
+            f"{lr / start**2:.3f} to {lr / lengths[-1] ** 2:.3f}.{turned}{tail}"
         )
 
 

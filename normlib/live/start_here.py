@@ -88,7 +88,7 @@ class TwoNetworks(LiveFigure):
         return (
             f"{head}, network A reads {found[0]:.0%} of new digits right after "
             f"{self.steps} steps. Network B, with grey values from 0 to {scale:g}, "
-            f"reads {found[1]:.0%}; guessing gives 10 %."
+            f"reads {found[1]:.0%}; guessing gives 10%."
         )
 
 

@@ -172,6 +172,11 @@ class SignedCells:
         self.dashes.set_color(np.where(dark, "white", "black"))
 
 
+def counted(number, noun):
+    """Return a number with its noun, as in "1 step" and "2 steps"."""
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
 def luminance(color):
     """Return how light a colour is, 0 to 1 (WCAG 2.2, relative luminance)."""
     rgb = np.array(to_rgb(color))

@@ -395,8 +395,8 @@ class WhatTrains(LiveFigure):
             for name, norm in NORMS.items()
         }
         return (
-            f"{activation}, 100 steps: of 16 networks {trained['none']} "
-            f"reach 70 percent training accuracy without norm, {trained['batch']} with "
+            f"{activation}, 100 steps: 70 percent training accuracy is reached by "
+            f"{trained['none']} of 16 networks without norm, {trained['batch']} with "
             f"batch norm, {trained['layer']} with layer norm."
         )
 

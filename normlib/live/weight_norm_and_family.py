@@ -366,11 +366,13 @@ class Directions(LiveFigure):
         for line, values in zip(self.lines, (lengths, abs(run.g)), strict=True):
             line.set_data(n, values[: step + 1])
             line.set_marker("o" if step == 0 else "")
+        sign = "g" if run.g[step] >= 0 else "-g"
         return (
             f"Step {step}: |v| is {lengths[step]:.2f} (it started at "
-            f"{lengths[0]:.2f}), w has length g = {run.g[step]:.2f}. The gradient with "
-            f"respect to w has length {np.linalg.norm(run.dw[step]):.2f}, with respect "
-            f"to v {np.linalg.norm(push):.2f}."
+            f"{lengths[0]:.2f}), w has length {sign} = {abs(run.g[step]):.2f}. The "
+            "gradient with respect to w has length "
+            f"{np.linalg.norm(run.dw[step]):.2f}, with respect to v "
+            f"{np.linalg.norm(push):.2f}."
         )
 
 
