@@ -83,7 +83,7 @@ class AlongTheGradient(LiveFigure):
         The one it opens on.
     """
 
-    height = 4.9
+    height = 4.7
     names = ("range of the loss", "change of the gradient", "effective beta")
     limits = ((3e-3, 60), (1e-2, 1e2), (1e-1, 1e2))
 
@@ -158,8 +158,8 @@ class AlongTheGradient(LiveFigure):
         def train(x, y, start):
             return {"step": x}
 
-        words = "Drag along the walk to go further or less far."
-        steps = "Press or drag to go to another step of training."
+        words = "Left: drag to walk further or less far."
+        steps = "Right: press or drag for another training step."
         return [
             Touch(self.left, walk, words),
             *(Touch(ax, train, steps) for ax in self.panels),
