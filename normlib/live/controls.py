@@ -72,9 +72,11 @@ def choice(description, options, value):
 
 def switch(description, value=False):
     """Return a box to tick."""
-    return widgets.Checkbox(
+    box = widgets.Checkbox(
         description=description, value=value, indent=False, style=_WIDE
     )
+    box.layout.width = "max-content"
+    return box
 
 
 def seed(value=0):

@@ -457,7 +457,9 @@ class FeatureMaps(LiveFigure):
             values = y[sample, k]
             mean, std = values.mean(), values.std()
             self.stats[k].set_text(f"mean {mean:z.2f}, std {std:.2f}")
-        self.label.set_text("y" if norm == "none" else f"{norm} norm")
+        plain = norm == "none"
+        words = "y" if plain else f"{norm} norm"
+        self.label.set(text=words, rotation=0 if plain else 90)
         return self._sentence(norm, sample, gain, x, y)
 
     def _sentence(self, norm, sample, gain, x, y):
