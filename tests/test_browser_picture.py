@@ -235,6 +235,15 @@ def test_every_control_has_a_name_and_toggles_say_which_is_pressed(live):
     assert all(b.get_attribute("aria-label") for b in play)
 
 
+def test_notebook_7_is_told_which_keys_a_slider_takes(live):
+    """It asks for this attribute before the slider sees the key."""
+    handle = figure(live).locator(".noUi-handle").first
+    asked = "handle => handle.hasAttribute('data-lm-suppress-shortcuts')"
+    for key in ("ArrowRight", "Shift+ArrowRight", "Home"):
+        handle.press(key)
+        assert handle.evaluate(asked) is ("Shift" not in key)
+
+
 def test_sliders_are_long_and_labels_whole_and_the_figure_fits_one_screen(live):
     cut = figure(live).evaluate("""figure => [
       ...[...figure.querySelectorAll(".widget-label, .widget-readout")]

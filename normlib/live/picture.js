@@ -306,6 +306,26 @@ function watchControls(model, notices, figure) {
   };
 }
 
+// ---- keys ----------------------------------------------------------------------
+
+// Notebook 7 gives keys to its shortcuts before a slider or a button can take them;
+// where this attribute stands it does not.
+const MOVES = /^(Arrow|Home|End|Page)/;
+const PRESSES = /^(Enter| )$/;
+
+function keepKeys({ target, key, shiftKey, ctrlKey, altKey, metaKey }) {
+  if (!target.closest?.(".normlib-live")) return;
+  const ours = target.matches(".noUi-handle, select") ? MOVES : PRESSES;
+  const plain = !(shiftKey || ctrlKey || altKey || metaKey);
+  const control = target.matches(".noUi-handle, select, button, input");
+  target.toggleAttribute("data-lm-suppress-shortcuts", control && plain && ours.test(key));
+}
+// The same function of another figure's module is another listener: one is enough.
+if (!window.normlibKeepsKeys) {
+  window.normlibKeepsKeys = true;
+  window.addEventListener("keydown", keepKeys, true);
+}
+
 // ---- all together --------------------------------------------------------------
 
 // Outside Jupyter's own pages no style rule reaches the static figure before this one.
