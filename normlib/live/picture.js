@@ -196,6 +196,7 @@ function makeNotices(el, figure) {
       const root = figure();
       root?.classList.add("normlib-is-gone");
       const row = root?.querySelector(".normlib-controls");
+      row?.querySelector(".fa-pause")?.closest("button").click(); // what plays
       if (row) row.inert = true;
     },
   };
