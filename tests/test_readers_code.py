@@ -147,3 +147,13 @@ def test_what_drives_a_figure_is_an_array_of_real_numbers(result, words):
         reader_array(lambda x: result, np.ones(3), shape=(3,))
     with pytest.raises(ReaderError, match="SystemExit"):
         reader_array(leaves, np.ones(3), shape=(3,))
+
+
+def test_an_error_without_words_is_named_alone():
+    def fails(x):
+        raise AssertionError
+
+    with pytest.raises(NotYet, match="^fails raised AssertionError$"):
+        call(fails, 1)
+    with pytest.raises(ReaderError, match=r"^your fails raised AssertionError\. Corr"):
+        reader_array(fails, np.zeros(2), shape=(2,))

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from normlib.live.figure import named
 from normlib.live.reader import real_numbers
 
 SHORT_FLOATS = 1e-3  # tolerance for results in float32 or float16
@@ -157,7 +158,7 @@ def call(function, *args, **kwargs):
     try:
         result = function(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise NotYet(f"{name} raised {type(error).__name__}: {error}") from error
+        raise NotYet(f"{name} raised {named(error)}") from error
     if result is ...:
         raise NotAttempted(f"{name} is not attempted; replace the ... by your code.")
     if result is None:

@@ -339,9 +339,7 @@ class LiveFigure:
         elif isinstance(error, KeyboardInterrupt):
             sentence = "Not drawn: interrupted. Move a control to try again."
         else:
-            sentence = (
-                f"Not drawn: this figure failed, {type(error).__name__}: {error}."
-            )
+            sentence = f"Not drawn: this figure failed, {named(error)}."
         if not self._drawn:
             self._wait(sentence)
         elif not refused:
@@ -445,6 +443,12 @@ class LiveFigure:
                 )
 
 
+def named(error):
+    """Return an error's kind, and its message if it has one."""
+    kind = type(error).__name__
+    return f"{kind}: {error}" if str(error) else kind
+
+
 def call_reader(function, *args, **kwargs):
     """Call the reader's function and turn whatever goes wrong into one sentence.
 
@@ -458,8 +462,7 @@ def call_reader(function, *args, **kwargs):
         return function(*args, **kwargs)
     except (Exception, SystemExit) as error:
         raise ReaderError(
-            f"your {name} raised {type(error).__name__}: {error}. "
-            "Correct it and run the cell again."
+            f"your {name} raised {named(error)}. Correct it and run the cell again."
         ) from error
 
 
