@@ -92,6 +92,7 @@ def voila_settings(port, browser, ip="127.0.0.1"):
             "port_retries": 0,
             "open_browser": browser,
             "log_level": "ERROR",
+            "kernel_websocket_connection_class": "prompt.PromptConnection",
         },
         "VoilaExporter": {"markdown_renderer_class": "inline_images.InlineImages"},
         "VoilaConfiguration": {
