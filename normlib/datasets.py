@@ -131,8 +131,9 @@ def digits_split(rng, standardized=False, dtype=np.float64):
     x_train, x_test = x[train], x[test]
     if standardized:
         mean, scale = x_train.mean(axis=0), x_train.std(axis=0) + 0.1
-        x_train, x_test = (x_train - mean) / scale, (x_test - mean) / scale
-        x_train, x_test = x_train.astype(dtype), x_test.astype(dtype)
+        for part in (x_train, x_test):  # in place: fresh arrays cost more than the sums
+            part -= mean
+            part /= scale
     return Digits(x_train, labels[train], x_test, labels[test])
 
 

@@ -177,12 +177,14 @@ def in_few_colors(frames):
         return_counts=True,
     )
     kept = colors[np.argsort(-counts, kind="stable")[:COLORS]]
-    palette = np.stack([kept >> 16, kept >> 8 & 255, kept & 255], 1).astype(np.int32)
-    # For every other colour the nearest of them, told by its first six bits.
-    middles = 4 * np.stack(np.indices((64, 64, 64)), -1).reshape(-1, 1, 3) + 2
-    parts = np.array_split(middles.astype(np.int32), 64)
-    near = [((part - palette) ** 2).sum(2).argmin(1).astype(np.uint8) for part in parts]
-    table = np.concatenate(near).reshape(64, 64, 64)
+    palette = np.stack([kept >> 16, kept >> 8 & 255, kept & 255], 1).astype(np.float32)
+    # For every other colour the nearest of them, told by its first six bits. Its own
+    # square is the same for all, and float32 holds the rest exactly.
+    middles = 4 * np.stack(np.indices((64, 64, 64)), -1).reshape(-1, 3) + 2
+    squares = (palette**2).sum(1)
+    parts = np.array_split(middles.astype(np.float32), 64)
+    near = [(squares - 2 * part @ palette.T).argmin(1) for part in parts]
+    table = np.concatenate(near).astype(np.uint8).reshape(64, 64, 64)
     for axis in range(3):
         table = table.repeat(4, axis=axis)
     table = table.ravel()

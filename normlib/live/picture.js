@@ -338,14 +338,15 @@ function hideStatic(el) {
   if (before.length) before[before.length - 1].hidden = true;
 }
 
+// By frames, not by its size: what is far from view has none, and is read out all the same.
 function whenAttached(el, act) {
-  const watch = new ResizeObserver(() => {
-    if (!el.isConnected) return;
-    watch.disconnect();
-    act();
-  });
-  watch.observe(el);
-  return () => watch.disconnect();
+  let frame = null;
+  const look = () => {
+    if (el.isConnected) act();
+    else frame = requestAnimationFrame(look);
+  };
+  look();
+  return () => cancelAnimationFrame(frame);
 }
 
 function render({ model, el }) {

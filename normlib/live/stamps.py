@@ -17,6 +17,9 @@ SHARE = {"left": 0.0, "center": 0.5, "right": 1.0}
 #: Stamps kept for one look; a text with formulas makes a new one of every wording.
 MOST_STAMPS = 500
 
+#: Pixels around the box of a text, for ink that stands out of it.
+AIR = 8
+
 
 def draw(text, renderer):
     """Draw a `matplotlib.text.Text` that has no box around it.
@@ -38,7 +41,7 @@ def draw(text, renderer):
         text.get_rotation(),
         text.get_color(),
         text.get_alpha(),
-        (renderer.width, renderer.height, renderer.dpi),
+        renderer.dpi,
     )
     side = text.get_horizontalalignment()
     if text.get_rotation() == 0 and not set("$\n") & set(words):
@@ -56,7 +59,7 @@ def _look(font, *rest):
 class _Look:
     """How texts look, apart from their words and places, and the stamps so far."""
 
-    def __init__(self, font, vertical, rotation, color, alpha, canvas):
+    def __init__(self, font, vertical, rotation, color, alpha, dpi):
         self.font = font
         self.how = {
             "verticalalignment": vertical,
@@ -64,8 +67,9 @@ class _Look:
             "color": color,
             "alpha": alpha,
         }
-        self.canvas = canvas
-        self.gc = RendererAgg(*canvas).new_gc()
+        self.dpi = dpi
+        self.ruler = RendererAgg(1, 1, dpi)
+        self.gc = self.ruler.new_gc()
         self.advances = {}
         self.stamps = {}
 
@@ -93,7 +97,7 @@ class _Look:
         """Return the width of a character in pixels."""
         if character not in self.advances:
             # Ten in a row, since a single width is rounded up to whole pixels.
-            row = RendererAgg(*self.canvas).get_text_width_height_descent(
+            row = self.ruler.get_text_width_height_descent(
                 10 * character, self.font, False
             )
             self.advances[character] = row[0] / 10
@@ -101,11 +105,15 @@ class _Look:
 
     def cut(self, words, side):
         """Return pixels (row 0 at the bottom) and their offset from the anchor."""
-        x, y = self.canvas[0] // 2, self.canvas[1] // 2
-        renderer = RendererAgg(*self.canvas)
         look = {**self.how, "fontproperties": self.font, "horizontalalignment": side}
-        sample = Text(x, y, words, **look)
-        sample.set_figure(_Paper(self.canvas))
+        sample = Text(0, 0, words, **look)
+        sample.set_figure(_Paper(self.dpi))
+        # A piece of paper that the words just fit on, with the anchor at (x, y).
+        low, high = sample.get_window_extent(self.ruler).get_points()
+        x, y = np.ceil(AIR - low).astype(int)
+        width, height = np.ceil(AIR + high).astype(int) + (x, y)
+        renderer = RendererAgg(width, height, self.dpi)
+        sample.set_position((x, y))
         sample.draw(renderer)
         pixels = np.asarray(renderer.buffer_rgba())[::-1]
         inked = pixels[..., 3] > 0
@@ -120,8 +128,8 @@ class _Look:
 class _Paper:
     """The little that a Text asks of its figure."""
 
-    def __init__(self, canvas):
-        self.dpi = canvas[2]
+    def __init__(self, dpi):
+        self.dpi = dpi
 
     def get_figure(self, root=None):
         return self

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import zip_longest
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ class Network:
         """Move all parameters into one array and give the layers views of it."""
         lead = () if self.networks is None else (self.networks,)
         total = sum(
-            int(np.prod(self._own_shape(layer, value)))
+            prod(self._own_shape(layer, value))
             for layer in self.walk()
             for value in layer.params.values()
         )
@@ -125,7 +126,7 @@ class Network:
         for layer in self.walk():
             for name, value in layer.params.items():
                 shape = lead + self._own_shape(layer, value)
-                size = int(np.prod(shape[len(lead) :]))
+                size = prod(shape[len(lead) :])
                 part = slice(start, start + size)
                 self.slices[layer, name] = part
                 start += size
