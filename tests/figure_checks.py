@@ -1,9 +1,24 @@
 """What is wrong with a picture: labels cut off or upon one another, and NaN."""
 
+from functools import cache
+
 import numpy as np
 from matplotlib.text import Text
 
+from normlib import live
+
 SLACK = 1.0  # pixels: boxes hold a little air around the ink
+
+
+@cache
+def opened(name, lecture=False):
+    """Return the figure `name` as it opens. Tests share it, and leave it so."""
+    before = live.lecture_mode()
+    live.lecture_mode(lecture)
+    try:
+        return live.figures()[name]()
+    finally:
+        live.lecture_mode(before)
 
 
 class LabelCheck:

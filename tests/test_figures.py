@@ -6,15 +6,17 @@ import html
 import inspect
 import io
 import itertools
+import math
 import re
 import time
 import warnings
-from functools import lru_cache
+from functools import cache
+from typing import NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
-from figure_checks import LabelCheck, has_nan
+from figure_checks import LabelCheck, has_nan, opened
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -28,27 +30,9 @@ from normlib.live.controls import nearest, offered
 from normlib.live.figure import LiveFigure
 from normlib.live.touch import Start
 
-RANDOM = 200
-RANDOM_IN_LECTURE = 40  # the same computations; only the size of the type differs
-FEWER = 20  # times, where a figure trains networks in turns
+AT_ONCE = 100  # settings of a figure beside its corners
+IN_TURNS = 20  # the same where a figure trains networks
 NAMES = sorted(live.figures())
-
-
-def settings(figure, rng, count):
-    """Return the lowest, middle and highest of every control, and random settings."""
-    values = {name: offered(control) for name, control in figure.controls.items()}
-    yield {name: v[0] for name, v in values.items()}
-    yield {name: v[len(v) // 2] for name, v in values.items()}
-    yield {name: v[-1] for name, v in values.items()}
-    for name in values:
-        for v in (
-            values[name][0],
-            values[name][len(values[name]) // 2],
-            values[name][-1],
-        ):
-            yield {name: v}
-    for _ in range(count):
-        yield {name: v[rng.integers(len(v))] for name, v in values.items()}
 
 
 @pytest.fixture(params=[False, True], ids=["desk", "lecture"])
@@ -59,82 +43,122 @@ def lecture(request):
     live.lecture_mode(before)
 
 
-@pytest.fixture
-def lecture_mode_back():
-    before = live.lecture_mode()
-    yield
-    live.lecture_mode(before)
+def settings(figure, rng):
+    """Return the corners of a figure's controls, and settings between them."""
+    values = {name: offered(control) for name, control in figure.controls.items()}
+    if not inspect.isgeneratorfunction(figure.move):
+        return corners(values), between(values, AT_ONCE, rng)
+    # What a figure trains in turns it keeps: with one seed, which nobody chose, most
+    # settings find their runs done. Only one corner has another, the lowest.
+    one = {}
+    if "seed" in values:
+        one = {"seed": int(rng.choice(values["seed"][1:]))}
+        values["seed"] = [values["seed"][0], one["seed"]]
+    *ends, low = corners(values)
+    inside = values | {name: [value] for name, value in one.items()}
+    return [*ends, low | one], between(inside, IN_TURNS, rng)
 
 
-@lru_cache
-def opening(name):
-    """Return the figure `name` as it opens at a desk, for tests that only look."""
-    return live.figures()[name]()
+def corners(values):
+    """Return settings that hold every pair of extremes of two controls.
+
+    All highest come first, then each control alone at its lowest, then all lowest.
+    """
+    low = {name: v[0] for name, v in values.items()}
+    high = {name: v[-1] for name, v in values.items()}
+    return [high, *(high | {name: low[name]} for name in values), low]
 
 
-def in_both_sizes(name):
-    """Return the figure `name` as it is drawn at a desk and in a lecture."""
-    figures = []
-    for lecture in (False, True):
-        live.lecture_mode(lecture)
-        figures.append(live.figures()[name]())
-        figures[-1]._encode = bytes  # each frame is drawn; a PNG takes half the time
-    return figures
+def between(values, count, rng):
+    """Return every setting, or `count` in which each control goes over its values."""
+    if math.prod(map(len, values.values())) <= count:
+        every = itertools.product(*values.values())
+        return [dict(zip(values, one, strict=True)) for one in every]
+    turns = {
+        name: rng.permutation(np.arange(count) * len(v) // count)
+        for name, v in values.items()
+    }
+    return [
+        {name: v[turns[name][k]] for name, v in values.items()} for k in range(count)
+    ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_setting_is_drawn(name, lecture_mode_back):
-    """What takes long is computed once: the second size finds it in the cache."""
+class Seen(NamedTuple):
+    """What a figure shows at a setting, and what is wrong with it."""
+
+    values: dict
+    sentence: str
+    wrong: list
+    pixels: int | None
+
+
+def look(figure, labels, values, keep=True):
+    """Move a figure to a setting and return what is seen."""
+    figure.set(**values)
+    wrong = labels.problems()
+    wrong += ["not set"] * (figure.values != values)
+    wrong += ["failed"] * (figure.failed is not None)
+    wrong += ["NaN"] * has_nan(figure)
+    wrong += ["says little"] * (len(figure.sentence) <= 20)
+    pixels = hash(bytes(figure.canvas.buffer_rgba())) if keep else None
+    return Seen(values, figure.sentence, wrong, pixels)
+
+
+@cache
+def swept(name, lecture):
+    """Draw a figure as it opens, in its corners, between them and as it opens.
+
+    At a desk only the corners: the larger type of a lecture is cut off first.
+    """
+    figure, rng = opened(name, lecture), np.random.default_rng(len(name))
+    labels, opening = LabelCheck(figure), figure.values
+    ends, rest = settings(figure, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        desk, lecture = in_both_sizes(name)
-        labels = {figure: LabelCheck(figure) for figure in (desk, lecture)}
-        assert not any(check.problems() for check in labels.values())
-        rng = np.random.default_rng(len(name))
-        few = FEWER if inspect.isgeneratorfunction(desk.move) else 1
-        in_lecture = max(3, (3 + 3 * len(desk.controls) + RANDOM_IN_LECTURE) // few)
-        for number, values in enumerate(settings(desk, rng, RANDOM // few)):
-            for figure in (desk, lecture) if number < in_lecture else (desk,):
-                live.lecture_mode(figure.lecture)
-                figure.set(**values)
-                assert {n: figure.values[n] for n in values} == values
-                assert figure.failed is None, (values, figure.sentence)
-                assert not has_nan(figure), (values, figure.sentence)
-                assert len(figure.sentence) > 20, values
-                assert labels[figure].problems() == [], (values, figure.lecture)
+        figure._encode = bytes  # each frame is drawn; a PNG takes half the time
+        seen = [look(figure, labels, at) for at in (opening, *ends)]
+        if lecture:
+            seen += [look(figure, labels, at, keep=False) for at in rest]
+        del figure._encode
+        return [*seen, look(figure, labels, opening)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_picture_has_the_announced_size_and_ink(name):
-    figure = opening(name)
-    picture = np.asarray(Image.open(io.BytesIO(figure.png)).convert("L"))
-    assert picture.shape == (round(figure.height * 100), round(figure.width * 100))
-    assert picture.std() > 5
+def test_every_setting_is_drawn(name):
+    seen = swept(name, False) + swept(name, True)
+    assert [one for one in seen if one.wrong] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_control_changes_the_picture_somewhere(name):
     """A slider that changes nothing visible is a bug."""
-    figure = live.figures()[name]()
+    figure, opening = opened(name), opened(name).values
+    _, high, *lowered, _, _ = swept(name, False)
+    for control, low in zip(opening, lowered, strict=True):
+        if low.pixels == high.pixels or low.sentence == high.sentence:
+            assert changes(figure, control), f"{control} never changes both"
+    figure.set(**opening)
+
+
+def changes(figure, control):
+    """Return whether a control changes picture and sentence at some other setting."""
     rng = np.random.default_rng(0)
-    ranges = {key: offered(control) for key, control in figure.controls.items()}
-    for control, values in ranges.items():
-        changed = False
-        for _ in range(40):
-            others = {k: v[rng.integers(len(v))] for k, v in ranges.items()}
-            figure.set(**others | {control: values[0]})
-            first = figure.png, figure.sentence
-            for value in (values[-1], values[len(values) // 2]):
-                figure.set(**{control: value})
-                changed |= figure.png != first[0] and figure.sentence != first[1]
-            if changed:
-                break
-        assert changed, f"{control} never changes picture and sentence"
+    ranges = {key: offered(c) for key, c in figure.controls.items()}
+    values = ranges[control]
+    for _ in range(40):
+        others = {k: v[rng.integers(len(v))] for k, v in ranges.items()}
+        figure.set(**others | {control: values[0]})
+        first = figure.png, figure.sentence
+        for value in (values[-1], values[len(values) // 2]):
+            figure.set(**{control: value})
+            if figure.png != first[0] and figure.sentence != first[1]:
+                return True
+    return False
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_touch_asks_for_controls_that_there_are_and_moves_one(name):
-    figure = opening(name)
+    figure = opened(name)
     for touch in figure.touches():
         spot, moved = touch.spot(), False
         places = [
@@ -156,12 +180,17 @@ def test_every_touch_asks_for_controls_that_there_are_and_moves_one(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_coming_back_gives_the_same_picture(name):
     """What is seen depends on the setting only, not on how one got there."""
-    figure = live.figures()[name]()
-    start, sentence, values = figure.png, figure.sentence, figure.values
-    figure.set(**{k: offered(c)[-1] for k, c in figure.controls.items()})
-    figure.set(**values)
-    assert figure.sentence == sentence
-    assert figure.png == start
+    for lecture in (False, True):
+        first, *_, last = swept(name, lecture)
+        assert last == first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_picture_has_the_announced_size_and_ink(name):
+    figure = opened(name)
+    picture = np.asarray(Image.open(io.BytesIO(figure.png)).convert("L"))
+    assert picture.shape == (round(figure.height * 100), round(figure.width * 100))
+    assert picture.std() > 5
 
 
 def outputs_of(monkeypatch, act):
@@ -174,7 +203,7 @@ def outputs_of(monkeypatch, act):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_shown_to_page_file_and_screen_reader(name, monkeypatch):
-    figure = opening(name)
+    figure = opened(name)
     static, view = outputs_of(monkeypatch, figure.show)
     assert static["text/plain"] == figure.sentence
     assert figure.sentence.endswith((".", "!", "?"))
@@ -441,17 +470,17 @@ def test_the_png_holds_the_pixels_of_the_frame():
     assert np.array_equal(np.asarray(decoded), figure.canvas.buffer_rgba())
 
 
-def test_every_word_has_enough_contrast_and_size(lecture):
+@pytest.mark.parametrize("name", NAMES)
+def test_every_word_has_enough_contrast_and_size(name):
     """On white, 4.5:1 and 11 points; light words stand on dark cells."""
-    for name, make in live.figures().items():
-        figure = make() if lecture else opening(name)
+    for figure in (opened(name), opened(name, True)):
         for text in figure.figure.findobj(Text):
             if text.get_text().strip() and text.get_visible():
                 color = text.get_color()
                 ratio = style.contrast(color, "white")
                 light = style.luminance(color) > 0.75
-                assert light or ratio >= 4.5, (name, text.get_text(), color, ratio)
-                assert text.get_size() >= 11, (name, text.get_text())
+                assert light or ratio >= 4.5, (text.get_text(), color, ratio)
+                assert text.get_size() >= 11, text.get_text()
 
 
 def test_the_sign_of_a_map_is_seen_without_colour():

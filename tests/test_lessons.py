@@ -4,11 +4,13 @@ import base64
 import inspect
 import io
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from figure_checks import LabelCheck, has_nan
 from PIL import Image
 
 from normlib.lessons import lessons
@@ -19,7 +21,7 @@ from normlib.live.asking import rich, static_notices
 LESSONS = lessons()
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTICES = [
-    pytest.param(shown, notice, id=f"{number}-{key}-{k}")
+    pytest.param(number, key, notice, id=f"{number}-{key}-{k}")
     for number, lesson in LESSONS.items()
     for key, shown in lesson.figures.items()
     for k, notice in enumerate(shown.notices)
@@ -43,23 +45,32 @@ def sources(lesson):
     )
 
 
-@pytest.mark.parametrize(("shown", "notice"), NOTICES)
-def test_what_there_is_to_notice_is_there(shown, notice):
-    figure = shown.make()
-    at = figure.values | notice.settings
-    figure.set(**at)
-    assert not figure.sentence.startswith(("Not changed", "Not drawn")), figure.sentence
-    for name, value in notice.settings.items():
-        assert figure.values[name] == value
-    if not notice.seeds:
-        assert bool(notice.check(figure)), figure.sentence
-        return
-    stop = figure.controls["seed"].max + 1
+@cache
+def opened(number, key):
+    """Return a figure of a lesson, its values as it opens, and the check of its labels.
+
+    Tests share it: a reader, too, goes from one thing to notice to the next.
+    """
+    figure = LESSONS[number].figures[key].make()
+    return figure, figure.values, LabelCheck(figure)
+
+
+@pytest.mark.parametrize(("number", "key", "notice"), NOTICES)
+def test_what_there_is_to_notice_is_there(number, key, notice):
+    figure, opening, labels = opened(number, key)
+    settings = [opening | notice.settings]
+    if notice.seeds:
+        stop = figure.controls["seed"].max + 1
+        some = seeds(notice.text, notice.seeds, stop)
+        settings = [settings[0] | {"seed": seed} for seed in some]
     held = []
-    for seed in seeds(notice.text, notice.seeds, stop):
-        figure.set(**at | {"seed": seed})
+    for at in settings:
+        figure.set(**at)
+        assert figure.values == at, figure.sentence
+        assert not figure.sentence.startswith("Not drawn"), figure.sentence
+        assert labels.problems() == [] and not has_nan(figure), at
         held.append(bool(notice.check(figure)))
-    assert np.mean(held) >= notice.share, held
+    assert np.mean(held) >= notice.share, (held, figure.sentence)
 
 
 OPENINGS = [
@@ -81,7 +92,8 @@ def test_the_saved_picture_is_what_the_code_draws(lesson, key):
     (cell,) = (c for c in cells if f'lesson.figure("{key}")' in c.source)
     page = next(o.data["text/html"] for o in cell.outputs if "text/html" in o.data)
     saved = pixels(base64.b64decode(re.search(r"base64,([^\"]*)", page)[1]))
-    figure = lesson.figures[key].make()
+    figure, opening, _ = opened(lesson.number, key)
+    figure.set(**opening)
     drawn = pixels(figure._small_png())
     assert saved.shape == drawn.shape
     # A machine that rounds otherwise may move an edge of a letter; what was trained

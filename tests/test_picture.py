@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from figure_checks import opened
 from PIL import Image
 
 from normlib import live
@@ -146,10 +147,10 @@ def ratio_one():
 
 @pytest.mark.parametrize("name", sorted(live.figures()))
 def test_a_sharper_screen_gets_the_same_picture_with_more_pixels(name, ratio_one):
-    figure = live.figures()[name]()
-    before = Image.open(io.BytesIO(figure.png)).convert("L")
+    figure = opened(name)
+    before = figure.as_image().convert("L")
     message(figure, kind="page", ratio=2)
-    after = Image.open(io.BytesIO(figure.png)).convert("L")
+    after = figure.as_image().convert("L")
     assert after.size == (2 * before.width, 2 * before.height)
     # Blurred, both show the same; text is set anew, so single letters may shift.
     small = [
@@ -160,9 +161,7 @@ def test_a_sharper_screen_gets_the_same_picture_with_more_pixels(name, ratio_one
     # A touch is found at the same place.
     assert figure.picture.spots == [touch.spot() for touch in figure._touches]
     message(figure, kind="page", ratio=1)
-    assert np.array_equal(
-        np.asarray(Image.open(io.BytesIO(figure.png)).convert("L")), np.asarray(before)
-    )
+    assert np.array_equal(figure.as_image().convert("L"), before)
 
 
 def test_the_next_figure_opens_as_sharp_as_the_page_is(ratio_one):
