@@ -1,4 +1,4 @@
-"""What the browser tests stand on: Chromium, a JupyterLab, a page that is watched."""
+"""What the browser tests stand on: Chromium, servers, watched pages, moved figures."""
 
 import json
 import os
@@ -9,12 +9,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 ARTEFACTS = ROOT / "artefacts"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
 
 NAMES = (
     "chromium",
@@ -139,8 +145,7 @@ def start(command, log, find_url, path, *, cwd, env):
 def start_lab(folder, home):
     """Start a JupyterLab on `folder` with settings of its own in `home`.
 
-    It asks for no news, and draws all cells at once, so that every slider of a
-    notebook is on the page and not only those in view.
+    It asks for no news, and sends what a kernel says as the slides' server does.
     """
     settings = home / "settings"
     for plugin, values in {
@@ -148,7 +153,6 @@ def start_lab(folder, home):
             "fetchNews": "false",
             "checkForUpdates": False,
         },
-        "notebook-extension/tracker": {"windowingMode": "none"},
     }.items():
         path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,10 +169,12 @@ def start_lab(folder, home):
         f"--ServerApp.root_dir={folder}",
         f"--IdentityProvider.token={token}",
         "--LabApp.expose_app_in_browser=True",
+        "--ServerApp.kernel_websocket_connection_class=prompt.PromptConnection",
         *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
     ]
     runtime = home / "runtime"
     env = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "lecture"), *sys.path]),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -262,7 +268,7 @@ SHOWN = """async (figure) => {
   const sentence = figure.querySelector(".normlib-sentence");
   const image = figure.querySelector(".normlib-image");
   if (!sentence || !image) return null;  // the page is still making them
-  const text = sentence.innerText;
+  const text = sentence.textContent;
   try {
     const bytes = await (await fetch(image.src)).arrayBuffer();
     const digest = await crypto.subtle.digest("SHA-256", bytes);
@@ -306,13 +312,106 @@ def wait_until_still(figure, still=0.5, seconds=20):
             last, since = now, time.monotonic()
 
 
+# The same once the kernel has done all it was asked before. It is asked three times,
+# because a control holds a message back while one is under way, and work that goes on
+# between messages begins after the one that asked for it. Such work is left to itself
+# for a moment, then stopped, as a reader may.
+SETTLED = f"""async (figure) => {{
+  const app = window.jupyterapp;
+  const slides = app.widgetManagerPromise;
+  const kernel = slides
+    ? (await slides.promise).kernel
+    : app.shell.currentWidget.sessionContext.session.kernel;
+  const answers = async () => {{
+    for (let k = 0; k < 3; k++) await kernel.requestKernelInfo();
+  }};
+  const work = () => figure.querySelector(".normlib-work:not([hidden])");
+  await answers();
+  if (work()) {{
+    const end = performance.now() + 300;
+    while (work() && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    work()?.querySelector("button").click();
+    await answers();
+    if (work()) throw new Error("a figure's long work does not stop");
+  }}
+  return await ({SHOWN})(figure);
+}}"""
+
+
+def settled(figure):
+    """Return what a figure shows once it has answered all that was asked of it."""
+    return figure.evaluate(SETTLED) or shown(figure)
+
+
+# ---- moving a control as a reader would, by keyboard --------------------------
+
+# The first that works: a step up; a step down, from the upper end; then the ends of
+# the range, for a step that is too small to be seen.
+SLIDER_KEYS = (["ArrowRight"], ["ArrowLeft", "ArrowLeft"], ["End"], ["Home"])
+
+
+def press(element, *keys):
+    for key in keys:
+        element.press(key)
+
+
+def slider_moves(handle):
+    return [lambda keys=keys: press(handle, *keys) for keys in SLIDER_KEYS]
+
+
+def control_moves(control):
+    """Return for each handle or button of a control the moves to try on it."""
+    if handles := control.query_selector_all(".noUi-handle"):
+        return [slider_moves(handle) for handle in handles]
+    if box := control.query_selector("select"):
+        other = box.evaluate("b => b.selectedIndex ? 0 : 1")
+        return [[lambda: box.select_option(index=other)]]
+    if box := control.query_selector("input[type=checkbox]"):
+        return [[lambda: press(box, "Space")]]
+    if control.query_selector(".widget-toggle-button"):
+        buttons = control.query_selector_all(".widget-toggle-button:not(.mod-active)")
+        return [[lambda b=b: press(b, "Enter") for b in buttons]]
+    if control.evaluate("c => c.matches('button')"):
+        return [[lambda: press(control, "Enter")]]
+    if button := control.query_selector("button"):
+        return [[lambda: press(button, "Enter")]]
+    raise AssertionError(f"unknown control: {control.evaluate('c => c.outerHTML')}")
+
+
+def answers(figure, moves):
+    """Return whether picture and sentence of a figure at rest change under a move."""
+    before = shown(figure)
+    for move in moves:
+        move()
+        now = settled(figure)
+        if now[0] != before[0] and now[1] != before[1]:
+            return True
+        # A stub of an exercise draws nothing and says so, whatever the setting.
+        if now[1].startswith("Not drawn"):
+            return True
+    return False
+
+
+@contextmanager
+def keep_picture(page, name):
+    """Leave a picture of the page in artefacts/ if an error ends the block."""
+    try:
+        yield
+    except BaseException:
+        ARTEFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTEFACTS / f"{name}.png")
+        raise
+
+
 # Found beside its Python package, which is not wanted: it reads whole pages.
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 
 
 def violations(page, selector):
     """Return what axe has to say of the parts of a page that `selector` names."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
     return page.evaluate(
         """async (selector) => {
           const { violations } = await axe.run({ include: [[selector]] });

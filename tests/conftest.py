@@ -1,6 +1,9 @@
 """One thread per process, an order for parallel runs, and nothing skipped in CI."""
 
+import gc
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,13 @@ import pytest
 # threads of linear algebra only get in each other's way.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A look for garbage among all that tests keep, figures above all, takes half a second.
+gc.set_threshold(700, 10, 100)
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+# From the number of a notebook to its topic.
+TOPICS = dict(path.stem.split("_", 1) for path in NOTEBOOKS.glob("??_*.ipynb"))
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
@@ -41,6 +51,42 @@ def pytest_make_collect_report(collector):
     return report
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser for the tests of one file."""
+    from browser import FLAGS, find_chromium
+
+    path = find_chromium()
+    if path is None:
+        pytest.skip(
+            "no Chromium or Chrome found: install one, or set CHROMIUM to its path"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def context(chromium):
+    # One for all: the pages share a cache, so JupyterLab is loaded only once.
+    context = chromium.new_context(viewport={"width": 1600, "height": 900})
+    context.set_default_timeout(180_000)  # slides come once all cells ran
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def watch(context):
+    from browser import Watch
+
+    watch = Watch(context)
+    yield watch
+    watch.end()
+
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest: the browser, the later notebooks first."""
     browser = [item for item in items if item.get_closest_marker("browser")]
@@ -50,11 +96,12 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With ``--dist loadscope`` keep together what shares a server, nothing else.
+    """With ``--dist loadscope`` keep together what shares a server or trained networks.
 
-    That is the cells of a notebook, which share a kernel, and the tests of a browser
-    file. A browser leaves an event loop running in its worker for as long as it is
-    open; a figure tested there would work in turns, as in a page.
+    That is the cells of a notebook, which share a kernel, the tests of a browser file,
+    and those of the figures of one notebook, which keep what they have trained. A
+    browser leaves an event loop running in its worker for as long as it is open; a
+    figure tested there would work in turns, as in a page.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -62,6 +109,12 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             path = nodeid.split("::")[0]
             shares = path.endswith(".ipynb") or "test_browser" in path
-            return path if shares else nodeid
+            return path if shares else topic_of(nodeid) or nodeid
 
     return KeepTogether(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def topic_of(nodeid):
+    """Return the topic of a test that is run for each figure, else None."""
+    found = re.search(r"test_(figures|picture|lessons)\.py::.*\[(\w+)[].-]", nodeid)
+    return found and TOPICS.get(found[2], found[2])

@@ -1,0 +1,164 @@
+"""Every notebook as slides in a real browser: they fit, turn, and their sliders work.
+
+A picture of a slide on which something failed is left in artefacts/.
+"""
+
+import pytest
+from browser import (
+    NOTEBOOKS,
+    answers,
+    each_notebook,
+    keep_picture,
+    press,
+    settled,
+    slider_moves,
+    start_slides,
+)
+
+pytestmark = pytest.mark.browser
+
+PRESENT = ".slides section.present:not(.stack)"
+
+# The slide's address, and what does not fit on it. A slide is fitted in the frame after
+# it is turned to, and again when figures and formulas arrive: it is given time for it.
+# With an address, first wait until that one is left; without one, until there is one.
+LOOK = f"""async (left) => {{
+  const frame = () => new Promise(requestAnimationFrame);
+  const end = performance.now() + 8000;
+  const isLate = () => performance.now() > end;
+  while (!isLate() && [left, ""].includes(location.hash)) await frame();
+  const misfits = () => {{
+    const slide = document.querySelector("{PRESENT}");
+    const out = slide.matches(".too-long") ? ["it is too long"] : [];
+    const seen = "p, li, pre, td, .normlib-image, .noUi-handle";
+    for (const part of slide.querySelectorAll(seen)) {{
+      const box = part.getBoundingClientRect();
+      const hidden = box.width === 0 || box.height === 0;
+      if (!hidden && (box.left < -1 || box.top < -1 || box.right > innerWidth + 1
+          || box.bottom > innerHeight + 1)) out.push(part.innerText || part.className);
+    }}
+    for (const formula of slide.querySelectorAll("mjx-container")) {{
+      if (formula.scrollWidth > formula.clientWidth + 2) out.push("a formula");
+    }}
+    return out;
+  }};
+  do {{
+    await frame();
+  }} while (misfits().length && !isLate());
+  return [location.hash, misfits()];
+}}"""
+
+# Until the page has all its figures and their pictures; then formulas are there too.
+IS_COMPLETE = """(figures) => {
+  const images = [...document.querySelectorAll(".normlib-figure .normlib-image")];
+  return images.length >= figures && images.every((i) => i.naturalWidth);
+}"""
+ENABLED_HANDLES = (
+    ".normlib-controls > :not(:disabled, :has([disabled], :disabled)) .noUi-handle"
+)
+SLIDES = "() => document.querySelectorAll('.slides section:not(.stack)').length"
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The address of a server of slides."""
+    server = start_slides(NOTEBOOKS[0].parent, tmp_path_factory.mktemp("slides"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def window(context):
+    # One for all slides: its process keeps what it compiled of Voilà.
+    window = context.new_page()
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def page(window):
+    yield window
+    # Left while nobody watches: Voilà asks to end its kernel, and is refused.
+    window.goto("about:blank")
+
+
+def look(page, left=None):
+    """Return the slide's address once it is another than `left`, and what misfits."""
+    return page.evaluate(LOOK, left)
+
+
+def turn(page, key, address):
+    """Press `key` on the slide at `address` and look at the one that it shows."""
+    page.keyboard.press(key)
+    return look(page, address)
+
+
+def check_sliders(page, figure, address):
+    """Move sliders by arrow keys, and turn the slide while one has the focus."""
+    handles = figure.query_selector_all(ENABLED_HANDLES)
+    if not handles:
+        return
+    settled(figure)
+    # One is enough here: in JupyterLab each of them is moved.
+    assert any(answers(figure, slider_moves(handle)) for handle in handles), (
+        "no slider changes both picture and sentence"
+    )
+    assert page.evaluate("location.hash") == address, "an arrow key turned the slide"
+
+    handle = handles[0]
+    press(handle, "Home")  # so that a step of PageUp would be seen
+    value = handle.get_attribute("aria-valuenow")
+    (away, _) = turn(page, "PageUp", address)
+    handle.focus()
+    (now, _) = turn(page, "PageDown", away)
+    assert away != now == address
+    assert handle.get_attribute("aria-valuenow") == value, "moved by a key that turns"
+
+
+@each_notebook
+def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
+    figures = notebook.read_text(encoding="utf-8").count("lesson.figure(")
+    page.goto(f"{slides}/voila/render/{notebook.name}")
+    page.wait_for_selector(PRESENT)
+    page.wait_for_function(IS_COMPLETE, arg=figures)
+
+    way = [look(page)]
+    seen = 0
+    while True:
+        (address, misfits) = way[-1]
+        with keep_picture(page, f"{notebook.stem}_slide_{len(way):02}"):
+            assert misfits == [], f"slide {address}"
+            for figure in page.query_selector_all(f"{PRESENT} .normlib-figure"):
+                check_sliders(page, figure, address)
+                seen += 1
+            if len(way) == page.evaluate(SLIDES):
+                break
+            # A slider may have the focus now: both keys must work from there too.
+            key = ["PageDown", "Space"][len(way) % 2]
+            way.append(turn(page, key, address))
+            assert way[-1][0] != address, f"slide {address} is not turned by {key}"
+
+    assert len(way) > 1, "no second slide"
+    assert seen == figures, "a figure is on no slide"
+    # Nothing arrives any more: all must fit at once.
+    back = way[-1:]
+    for _ in way[1:]:
+        back.append(turn(page, "PageUp", back[-1][0]))
+    assert back == way[::-1]
+    watch.assert_clean()
+
+
+def test_speaker_notes_open_in_a_window_of_their_own(slides, page):
+    page.goto(f"{slides}/voila/render/{NOTEBOOKS[0].name}")
+    page.wait_for_selector(PRESENT)
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    assert "Speaker View" in popup.value.title()
+    popup.value.close()
+
+
+def test_a_folder_of_notebooks_is_listed(slides, page, watch):
+    page.goto(slides)
+    for notebook in NOTEBOOKS:
+        page.wait_for_selector(f"text={notebook.name}")
+    watch.assert_clean()
