@@ -75,7 +75,8 @@ format: $(READY)
 	$(RUN) -m ruff format .
 
 test-code: $(READY)
-	$(TEST) tests normlib --doctest-modules -m "not browser" -n $(WORKERS)
+	$(TEST) tests normlib --doctest-modules -m "not browser" \
+		-n $(WORKERS) --dist loadscope
 
 test-notebooks: $(READY)
 	$(TEST) notebooks $(NBVAL) -n $(WORKERS) --dist loadscope
