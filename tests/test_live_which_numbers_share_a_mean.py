@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.path import Path
 
 from normlib import batch_norm, layer_norm
 from normlib.axes import IMAGE_READINGS, count_sets
+from normlib.live import cube
 from normlib.live import which_numbers_share_a_mean as topic
 
 
@@ -166,3 +168,36 @@ def test_a_small_cube_is_picked_where_it_is_seen(place, picked):
     (touch,) = figure.touches()
     figure.press(*touch.place(*place))
     assert (figure.values["sample"], figure.values["channel"]) == picked
+
+
+@pytest.mark.parametrize("turn", [-50, -20, 0, 35, 50])
+def test_every_face_that_is_seen_picks_its_small_cube(turn):
+    """The middle of each painted face, where no later one covers it."""
+    shape = (4, 6, 6)
+    polygons, _ = cube.faces(np.ones(shape, bool), "#336699", turn=turn)
+    entries = sorted(
+        np.ndindex(shape), key=lambda e: (-e[0], e[2], e[1] if turn >= 0 else -e[1])
+    )
+    seen = set()
+    for k, polygon in enumerate(polygons):
+        middle = polygon.mean(axis=0)
+        later = (Path(p).contains_point(middle) for p in polygons[k + 1 :])
+        if (turn or k % 3 < 2) and not any(later):  # seen from the front, no sides
+            n, c, _ = entries[k // 3]
+            assert cube.entry_at(*middle, shape, turn) == (n, c)
+            seen.add((n, c))
+    assert len(seen) == 24  # all of them from above
+
+
+def test_the_cube_is_turned_by_a_drag_and_keeps_what_was_picked():
+    figure = topic.NormCube()
+    (touch,) = figure.touches()
+    figure.press(*touch.place(0.5, 0.5))
+    assert figure.values["channel"] == 0
+    figure.drag(*touch.place(4.0, 0.5))
+    assert figure.values["turn"] < 50
+    assert (figure.values["sample"], figure.values["channel"]) == (0, 4)
+    figure.drag(*touch.place(40.0, 0.5))
+    assert figure.values["turn"] == -50
+    assert figure.sentence.endswith("Seen from the left.")
+    figure.release()

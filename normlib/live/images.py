@@ -30,11 +30,10 @@ def norms(shape=(4, 6, 3, 2)):
         FigureCanvasAgg(fig)
         for k, (title, norm, options) in enumerate(NORMS):
             ax = fig.add_axes((0.244 * k, 0.0, 0.25, 0.9))
-            solid = cube.draw(ax, (n, c, h * w))
+            drawn = cube.Cube(ax, (n, c, h * w))
             labels = index_sets(norm, shape, **options)
             members = (labels == labels[0, 0, 0, 0]).reshape(n, c, h * w)
-            polygons, colors = cube.faces(members, style.NORM_COLOR[norm])
-            solid.set(verts=polygons, facecolor=colors)
+            drawn.show(members, style.NORM_COLOR[norm])
             ax.set_title(title, loc="center")
         fig.canvas.draw()
     return fig

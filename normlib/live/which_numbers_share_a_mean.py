@@ -16,7 +16,7 @@ from normlib.datasets import load_digits
 from normlib.live import controls, cube, style
 from normlib.live.figure import LiveFigure
 from normlib.live.reader import reader_array
-from normlib.live.touch import Touch
+from normlib.live.touch import Touch, turn
 
 TABLE_NORMS = {"batch": batch_norm, "layer": layer_norm, "rms": rms_norm}
 
@@ -278,20 +278,21 @@ class NormCube(LiveFigure):
     shape = (4, 6, 3, 2)
 
     def make_controls(self):
-        """Return the controls: norm, number of groups, sample and channel."""
+        """Return the controls: norm, number of groups, sample, channel and view."""
         n, c, _, _ = self.shape
         return {
             "norm": controls.choice("norm", list(IMAGE_READINGS), "batch"),
             "num_groups": controls.whole("groups G", 1, c, 2),
             "sample": controls.whole("sample n", 0, n - 1, 0),
             "channel": controls.whole("channel c", 0, c - 1, 4),
+            "turn": controls.whole("turn", -cube.TURN, cube.TURN, cube.TURN, 5),
         }
 
     def draw(self, fig):
         """Draw the empty cube and the bars of the counts."""
         n, c, h, w = self.shape
         ax = self.ax = fig.add_axes((0.02, 0.02, 0.48, 0.86))
-        self.solid = cube.draw(ax, (n, c, h * w))
+        self.cube = cube.Cube(ax, (n, c, h * w))
         self.title = style.moving_title(ax)
         self.bars = fig.add_axes((0.66, 0.16, 0.31, 0.72))
         self.bars.set_title("how many sets", x=-0.46)
@@ -304,20 +305,25 @@ class NormCube(LiveFigure):
         self.counts = [
             self.bars.text(0, k, "", va="center", ha="left") for k in range(len(names))
         ]
-        return [self.solid, self.title, *self.rectangles, *self.counts]
+        return [*self.cube.artists, self.title, *self.rectangles, *self.counts]
 
     def touches(self):
-        """Let a small cube be picked."""
-        n, c, h, w = self.shape
+        """Let a small cube be picked, and the whole be turned."""
+        turning = turn(self.ax, "turn", degrees=2 * cube.TURN)
 
-        def pick(x, y, start):
-            entry = cube.entry_at(x, y, (n, c, h * w))
-            return entry and {"sample": entry[0], "channel": entry[1]}
+        def pick_or_turn(x, y, start):
+            if abs(x - start.x) > 0.2:  # no click: what was picked stays
+                return start.values | turning.to_values(x, y, start)
+            seen = cube.entry_at(
+                start.x, start.y, self.cube.shape, start.values["turn"]
+            )
+            picked = seen or (start.values["sample"], start.values["channel"])
+            return start.values | dict(zip(("sample", "channel"), picked, strict=True))
 
-        hint = "Click the cube to pick a sample and a channel."
-        return [Touch(self.ax, pick, hint, "pointer")]
+        hint = "Click the cube to pick a sample and a channel; drag it to turn it."
+        return [Touch(self.ax, pick_or_turn, hint)]
 
-    def move(self, norm, num_groups, sample, channel):
+    def move(self, norm, num_groups, sample, channel, turn):
         """Colour the entries that share the picked entry's mean."""
         n, c, h, w = self.shape
         fits = c % num_groups == 0
@@ -331,10 +337,7 @@ class NormCube(LiveFigure):
         labels = index_sets(name, self.shape, **options)
         members = labels == labels[sample, channel, 0, 0]
         flat = members.reshape(n, c, h * w)
-        polygons, colors = cube.faces(
-            flat, style.NORM_COLOR[name], (sample, channel, 0)
-        )
-        self.solid.set(verts=polygons, facecolor=colors)
+        self.cube.show(flat, style.NORM_COLOR[name], (sample, channel, 0), turn)
         shared = "root mean square" if name == "rms" else "mean"
         short = "an rms" if name == "rms" else "a mean"
         self.title.set_text(f"{norm}: {members.sum()} share {short}")
@@ -342,6 +345,7 @@ class NormCube(LiveFigure):
         pairs = np.unique(labels).size
         gamma = parameter_shape(name, self.shape, **options)
         parameters = "gamma has" if name == "rms" else "gamma and beta have"
+        side = "front" if turn == 0 else "right" if turn > 0 else "left"
         groups = ""
         if fits:
             sets = count_sets("group", self.shape, num_groups=num_groups)
@@ -349,7 +353,7 @@ class NormCube(LiveFigure):
         return (
             f"{_heading(norm)}: x[{sample}, {channel}, 0, 0] shares its "
             f"{shared} with {members.sum()} of {members.size} numbers; {pairs} such "
-            f"sets; {parameters} shape {gamma}.{groups}"
+            f"sets; {parameters} shape {gamma}.{groups} Seen from the {side}."
         )
 
     def _set_bars(self, chosen, num_groups):
