@@ -213,6 +213,7 @@ findScrollers();
 addEventListener("resize", findScrollers);
 addEventListener("load", findScrollers);
 document.addEventListener("toggle", findScrollers, true); // a fold was opened
-addEventListener("beforeprint", () => {
+// Far pictures come after the page, but come: who prints gets all of them.
+addEventListener("load", () => {
   for (const image of all("img[loading=lazy]")) image.loading = "eager";
 });
