@@ -19,6 +19,11 @@ def plain_layer_norm(x, eps=0.0):
     return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps)
 
 
+def given(figure):
+    """Return the points of the figure of the projection, before times and plus."""
+    return figure.inputs(figure.values["mean"], figure.values["angle"])
+
+
 def length(y):
     return np.linalg.norm(y, axis=-1)
 
@@ -47,7 +52,7 @@ def test_the_plane_lies_still_while_the_view_turns():
 
 def test_near_points_are_drawn_last_and_larger():
     figure = hypersphere.Projection()
-    points = plain_layer_norm(hypersphere.points_in_space())
+    points = plain_layer_norm(given(figure))
     sizes = figure.cloud.get_sizes()
     assert (np.diff(sizes) >= 0).all()
     assert sizes[-1] > 1.5 * sizes[0]
@@ -60,7 +65,7 @@ def test_near_points_are_drawn_last_and_larger():
 def test_projection_tells_what_shift_and_scale_do(scale, shift):
     figure = hypersphere.Projection()
     figure.set(scale=scale, shift=shift)
-    x = hypersphere.points_in_space()
+    x = given(figure)
     moved = length(plain_layer_norm(scale * x + shift) - plain_layer_norm(x)).max()
     said = float(re.search(r"moved by (\d\.\d\d)", figure.sentence)[1])
     assert said == pytest.approx(moved, abs=0.006)
@@ -78,7 +83,7 @@ def test_equal_features_go_to_the_origin():
 
 def test_the_steps_lead_from_the_input_to_the_plane_to_the_circle():
     figure = hypersphere.Projection()
-    x = hypersphere.points_in_space()
+    x = given(figure)
     for step, points in (
         (0, x),
         (5, x - x.mean(axis=1, keepdims=True) / 2),
@@ -275,10 +280,55 @@ def test_dragging_to_the_right_turns_the_near_side_to_the_right():
 def test_a_view_turns_on_past_a_full_circle():
     figure = hypersphere.Projection()
     figure.set(turn=350)
-    (touch,) = figure.touches()
-    figure.press(*touch.place(1, 0))
-    figure.drag(*touch.place(0, 0))
+    (_, touch) = figure.touches()
+    figure.press(*touch.place(1, 0.3))
+    figure.drag(*touch.place(0, 0.3))
     assert 0 < figure.values["turn"] < 60
+    assert figure.sentence.endswith(f"Seen from {figure.values['turn']} degrees.")
+
+
+def test_the_marked_point_has_the_mean_and_the_angle_that_its_controls_say():
+    figure = hypersphere.Projection()
+    others = np.delete(hypersphere.points_in_space(), figure.followed, axis=0)
+    stds = []
+    for mean, angle in ((-1.0, 10), (0.0, 90), (1.4, 200)):
+        figure.set(mean=mean, angle=angle, step=0)
+        x = given(figure)
+        np.testing.assert_array_equal(np.delete(x, figure.followed, axis=0), others)
+        x = x[figure.followed]
+        assert x.mean() == pytest.approx(mean)
+        assert np.degrees(np.arctan2(*(LEVEL[1::-1] @ x))) % 360 == pytest.approx(angle)
+        stds.append(x.std())
+        said = f"square has mean {mean:.2f}, the ring is at ({x[0]:z.2f}, {x[1]:z.2f},"
+        assert said in figure.sentence
+    assert stds == pytest.approx([stds[0]] * 3)
+
+
+@pytest.mark.parametrize("scale", [1.0, -0.8])
+@pytest.mark.parametrize("turn", [40, 150])
+@pytest.mark.parametrize("mark", ["square", "ring"])
+def test_the_square_and_the_ring_follow_the_pointer(mark, turn, scale):
+    """Within the step of a control: 0.05 of the mean, 2 degrees around."""
+    figure = hypersphere.Projection()
+    figure.set(turn=turn, scale=scale, shift=0.2)
+
+    def where(name):
+        return {"square": figure.square, "ring": figure.ring}[name].get_xydata()[0]
+
+    touch, start, ring = figure.touches()[0], where(mark), where("ring")
+    figure.press(*touch.place(*start + 0.1))
+    np.testing.assert_array_equal(where(mark), start)  # a press moves nothing
+    if mark == "square":  # up the cylinder, so the result stays
+        figure.drag(*touch.place(*start + (0.1, -0.5)))
+        np.testing.assert_allclose(where("square"), start - (0, 0.6), atol=0.06)
+        np.testing.assert_allclose(where("ring"), ring)
+        goal = start + (-0.4 * np.sign(start[0]), -0.5)
+    else:  # along the circle
+        goal = figure.scene.seen(plain_layer_norm(figure.scene.turn[0] + [0.2, 0, 0]))
+    figure.drag(*touch.place(*goal + 0.1))
+    np.testing.assert_allclose(where(mark), goal, atol=0.1)
+    assert np.linalg.norm(where("ring") - ring) > 0.1
+    assert figure.values["turn"] == turn and figure.values["scale"] == scale
 
 
 def test_the_two_features_are_where_the_pointer_is():

@@ -146,9 +146,14 @@ QUESTIONS = {
 def _results(figure):
     """Return inputs and results of the figure of the projection."""
     values = figure.values
-    x = points_in_space()
+    x = figure.inputs(values["mean"], values["angle"])
     moved = values["scale"] * x + values["shift"]
     return layer_norm(x, eps=TINY)[0], layer_norm(moved, eps=TINY)[0]
+
+
+def _ringed(figure):
+    """Return the result of the marked point."""
+    return _results(figure)[1][figure.followed]
 
 
 TWO = [
@@ -172,6 +177,21 @@ PROJECTION = [
         {"step": 0},
         lambda figure: np.allclose(
             projection_steps(points_in_space(), eps=TINY).centred.mean(axis=-1), 0
+        ),
+    ),
+    Notice(
+        "Drag the square straight up or down: the ring, its result, stays. The mean is "
+        "forgotten.",
+        {"mean": -0.5},
+        lambda figure: np.allclose(_ringed(figure), _ringed(Projection())),
+    ),
+    Notice(
+        "Drag it to the side: the ring runs along the circle. All that is left of x "
+        "is an angle.",
+        {"angle": 60},
+        lambda figure: (
+            np.linalg.norm(_ringed(figure) - _ringed(Projection())) > 1
+            and np.isclose(np.linalg.norm(_ringed(figure)), np.sqrt(3))
         ),
     ),
     Notice(

@@ -11,7 +11,7 @@ from normlib.live.figure import LiveFigure
 from normlib.live.folding_network import Folding
 from normlib.live.many_features import ManyFeatures, Singular
 from normlib.live.reader import reader_array
-from normlib.live.sphere_scene import LEVEL, RADIUS, SphereScene
+from normlib.live.sphere_scene import LEVEL, RADIUS, UP, SphereScene
 from normlib.live.touch import Touch, turn
 from normlib.sphere.folding import centre_writing_weights
 from normlib.sphere.geometry import (
@@ -25,6 +25,7 @@ from normlib.sphere.wrong_norms import WRONG_NORMS, name_mistake
 # Small enough to be exact to the eye, and 0 / 0 becomes 0.
 TINY = 1e-12
 PER_STEP = 10  # positions of the slider between two steps
+REACH = 0.45  # from a mark that a pointer grabs, in the unit of x
 
 
 def points_in_space(count=60, seed=3):
@@ -298,37 +299,116 @@ class _Travel(_Scene):
 
 
 class Projection(_Travel):
-    """The two steps of layer norm in space: onto the plane, onto the circle."""
+    """The two steps of layer norm in space: onto the plane, onto the circle.
 
+    One point is marked and can be moved: a square where its input is, a ring where
+    it has come to. It keeps its distance from the ones line, so a mean and an angle
+    around the line say where its input is.
+    """
+
+    height = 4.5  # a row of controls more than the other scenes have
     plays = 2
 
     def make_controls(self):
-        """Return the controls: step, shift along ones, scale, turn."""
+        """Return the controls: step, shift, scale, the marked point, turn."""
         return {
             "step": self.step_slider(PER_STEP * 2),
             "shift": controls.slider("add to all", -1, 1, 0.0),
             "scale": controls.slider("times", -1.2, 1.2, 1.0, 0.05),
+            "mean": controls.slider("square: mean", -1, 1.4, 0.9, 0.05),
+            "angle": controls.whole("square: angle", 0, 360, 346, 2),
             "turn": self.turn_slider(),
         }
 
-    def move(self, step, shift, scale, turn):
-        """Shift and scale the points, and let them travel."""
+    def draw(self, fig):
+        """Draw the scene, and the way of the marked point."""
+        moving = super().draw(fig)
+        ax, look = self.scene.ax, dict(color=style.BATCH, zorder=8.5)
+        (self.way,) = ax.plot([], [], lw=1.8, **look)
+        (self.square,) = ax.plot(
+            [], [], "s", ms=9, mfc=style.BEFORE, mec=style.BATCH, mew=2, zorder=9
+        )
+        return [*moving, self.way, self.square]
+
+    def inputs(self, mean, angle):
+        """Return the points as given, the marked one at a mean and an angle."""
         x = points_in_space()
-        steps = projection_steps(scale * x + shift, eps=TINY)
-        points = self.show_travel(steps[:3], step, turn)
+        around = np.deg2rad(angle)
+        flat = np.array([np.cos(around), np.sin(around)]) @ LEVEL[:2]
+        x[self.followed] = mean + RADIUS * x[self.followed].std() * flat
+        return x
+
+    def travel(self, step, shift, scale, mean, angle, **rest):
+        """Return the points at each station, and `step` stations along."""
+        x = scale * self.inputs(mean, angle) + shift
+        stations = projection_steps(x, eps=TINY)[:3]
+        return stations, between(stations, step / PER_STEP)
+
+    def touches(self):
+        """Let the square and the ring be dragged, and the scene be turned."""
+        ax, hint = self.scene.ax, "Drag the square, x, or the ring, its result."
+        return [
+            Touch(ax, self._drag, hint),
+            turn(ax, "turn", full=True, hint="Drag elsewhere to turn the view."),
+        ]
+
+    def _drag(self, x, y, start):
+        """Move the marked point so that what was grabbed stays at the pointer.
+
+        The square slides over a cylinder around the ones line, on the side where it
+        was, near or far. The ring stays at its height.
+        """
+        stations, points = self.travel(**start.values)
+        ends = np.array([stations[0][self.followed], points[self.followed]])
+        off = self.scene.seen(ends) - (start.x, start.y)
+        grabbed = np.hypot(*off.T).argmin()
+        scale, shift = start.values["scale"], start.values["shift"]
+        if np.hypot(*off[grabbed]) > REACH or scale == 0:
+            return None
+        x, y = off[grabbed] + (x, y)
+        right, up, towards = self.scene.turn
+        rise, lean = up @ UP, towards @ UP
+        front = (towards - lean * UP) / rise  # in the plane, towards the viewer
+        point = ends[grabbed]
+        if grabbed == 0:
+            radius = RADIUS * point.std()
+            x = np.clip(x, -radius, radius)
+            depth = np.copysign(np.sqrt(radius**2 - x**2), point @ front)
+            mean = ((y + lean * depth) / rise / RADIUS - shift) / scale
+        else:
+            depth = (rise * (point @ UP) - y) / lean
+            mean = start.values["mean"]
+        flat = LEVEL[:2] @ (x * right + depth * front) / scale
+        angle = np.degrees(np.arctan2(flat[1], flat[0])) % 360
+        return {"mean": mean, "angle": angle}
+
+    def move(self, step, shift, scale, mean, angle, turn):
+        """Shift and scale the points, and let them travel."""
+        x = self.inputs(mean, angle)
+        stations, _ = self.travel(step, shift, scale, mean, angle)
+        points = self.show_travel(stations, step, turn)
         self.ellipse.set_verts([])
+        legs = int(np.ceil(step / PER_STEP))
+        way = [s[self.followed] for s in (*stations[:legs], points)]
+        self.way.set_data(*self.scene.seen(way).T)
+        self.square.set_data(*self.scene.seen(stations[0][self.followed])[:, None])
         if scale == 0 and step == 2 * PER_STEP:
             self.list[2].set_text("● over std: at the origin")
         head = f"Input times {scale:.2f}, plus {shift:.2f}"
+        a, b, c = points[self.followed]
+        given = stations[0][self.followed].mean()
+        tail = (
+            f" The square has mean {given:z.2f}, the ring is at "
+            f"({a:z.2f}, {b:z.2f}, {c:z.2f})." + self.from_view(turn)
+        )
         if step < 2 * PER_STEP:
             means = points.mean(axis=-1)
             where = {0: "as given", PER_STEP: "on the plane"}.get(step, "on the way")
             return (
                 f"{head}: {where}, means from {means.min():z.2f} to "
-                f"{means.max():z.2f}; the plane is where they are 0."
-                + self.from_view(turn)
+                f"{means.max():z.2f}; the plane is where they are 0." + tail
             )
-        return f"{head}: {self._result(x, scale, points)}" + self.from_view(turn)
+        return f"{head}: {self._result(x, scale, points)}" + tail
 
     def _result(self, x, scale, points):
         if scale == 0:
