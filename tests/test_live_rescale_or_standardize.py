@@ -207,10 +207,25 @@ def test_a_readers_array_is_checked_and_its_input_protected():
 
 def test_the_outlier_can_be_dragged():
     figure = Outlier()
-    (touch,) = figure.touches()
+    *_, touch = figure.touches()
     assert touch.to_values(200.0, 0.1, None) == {"strength": 200.0}
     figure.set(strength=touch.to_values(300.0, 0.1, None)["strength"])
     assert "lies 300 standard deviations out" in figure.sentence
+
+
+@pytest.mark.parametrize("strip", [0, 1])
+def test_the_outlier_can_be_dragged_by_its_diamond(strip):
+    figure = Outlier()
+    touch, diamond = figure.touches()[strip], figure.strips[3 * strip + 2]
+    (x,), (y,) = diamond.get_data()
+    left, top = touch.place(x, y)
+    figure.press(left, top)
+    assert figure.values["strength"] == pytest.approx(100)  # a press moves nothing
+    spot = touch.spot()
+    assert spot["left"] < left < spot["left"] + spot["width"]
+    for share, strength in ((-0.4, 10), (0.4, 1000), (-2, 10**0.5)):
+        figure.drag(left + share * spot["width"], top)
+        assert figure.values["strength"] == pytest.approx(strength)
 
 
 def test_the_figures_open_where_they_do_not_answer():

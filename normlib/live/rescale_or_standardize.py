@@ -304,12 +304,13 @@ class Outlier(LiveFigure):
 
     def draw(self, fig):
         """Draw a strip for each scaling and the curves of the spread that is left."""
-        self.strips = []
+        self.strips, self.left = [], []
         for bottom, name, limits in (
             (0.62, "min-max [0, 1]", (-0.03, 1.03)),
             (0.19, "standardize", (-4.2, 32.6)),
         ):
             ax = fig.add_axes((0.05, bottom, 0.43, 0.19))
+            self.left.append(ax)
             ax.set(xlim=limits, ylim=(-1, 1), yticks=[])
             ax.spines["left"].set_visible(False)
             ax.set_title(name)
@@ -331,13 +332,26 @@ class Outlier(LiveFigure):
         return [*self.strips, *self.curves, *self.dots]
 
     def touches(self):
-        """Return the drag of the outlier along the curves."""
+        """Let the outlier be dragged by a diamond, and along the curves.
 
-        def to_values(x, y, start):
+        A diamond cannot follow: min-max keeps it at 1, standardizing below
+        ``sqrt(n - 1)``. Its distance is multiplied instead, and the others move.
+        """
+
+        def along(x, y, start):
             return {"strength": x}
 
-        hint = "Drag in the picture on the right to move the outlier."
-        return [Touch(self.right, to_values, hint)]
+        def by_diamond(ax):
+            low, high = ax.get_xlim()
+
+            def drag(x, y, start):
+                decades = np.log10(REACH[-1] / REACH[0]) * (x - start.x) / (high - low)
+                return {"strength": start.values["strength"] * 10**decades}
+
+            return Touch(ax, drag, "Drag the diamond, the outlier, to either side,")
+
+        hint = "or drag in the picture on the right."
+        return [*map(by_diamond, self.left), Touch(self.right, along, hint)]
 
     def move(self, strength, n, seed):
         """Move the outlier and rescale all values with it."""
