@@ -17,8 +17,9 @@ import numpy as np
 from normlib._arguments import as_array, number
 from normlib.axes import Sharing, normalize_axes, sharing
 
-# So many terms float32 adds up well enough one by one, and so many of size 1.
-FEW, FEW_OF_SIZE_1 = 64, 256
+# So many terms float32 adds up well enough one by one; squares, which have one sign
+# and where rounding does not cancel, only so many.
+FEW, FEW_SQUARES = 256, 64
 TINY_EPS = 1e-30  # an eps below this is as good as none in float32
 
 
@@ -44,11 +45,11 @@ def forward(x, how, eps, gamma=None, beta=None, centre=True):
     if centre:
         mean = average(x, how)
         centred = x - mean
-        rest = average(centred, how, FEW_OF_SIZE_1)  # what rounding it left
+        rest = average(centred, how)  # what rounding it left
         centred -= rest
         mean += rest
     y = centred * centred
-    var = average(y, how)
+    var = average(y, how, FEW_SQUARES)
     if squares_were_lost(var, eps):
         return forward_in_float64(x, how, eps, gamma, beta, centre)
     inv_std = inverse_root(var, eps)
@@ -68,8 +69,8 @@ def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
         inv_std = inv_std if gamma is None else inv_std * gamma
     else:
         d = dy if gamma is None else dy * gamma
-        mean = average(d, how, FEW_OF_SIZE_1) if centre else None
-        mean_product = average(np.multiply(d, x_hat, out=dx), how, FEW_OF_SIZE_1)
+        mean = average(d, how) if centre else None
+        mean_product = average(np.multiply(d, x_hat, out=dx), how)
     np.multiply(x_hat, -mean_product, out=dx)
     dx += d
     if centre:
