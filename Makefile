@@ -48,9 +48,12 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) tools/check_python.py
 	@$(PYTHON) tools/setup.py "$(VENV)"
 
-# JupyterLab runs as root, in a container say, only when it is told that it may.
+# Each message to the page leaves at once, see deploy/prompt.py. JupyterLab runs as
+# root, in a container say, only when it is told that it may.
 lab: $(READY)
-	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb \
+	PYTHONPATH="$(CURDIR)/deploy" $(RUN) -m jupyterlab \
+		--ServerApp.kernel_websocket_connection_class=prompt.PromptConnection \
+		notebooks/00_start_here.ipynb \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 # ROOM=<address of the site> prints where the room can follow on phones.

@@ -14,6 +14,7 @@ handout, open the slides with ``?print-pdf`` after the address and print to a fi
 import argparse
 import os
 import socket
+import sys
 from pathlib import Path
 
 import room
@@ -153,6 +154,7 @@ def main(argv=None):
         print(room.announcement(room.page_of(options.room, target)))
     print(__doc__.split("\n\n")[-1].replace("``", ""), flush=True)
 
+    sys.path.append(str(HERE.parent / "deploy"))  # where prompt.py is
     from traitlets.config import Config
     from voila.app import Voila
 

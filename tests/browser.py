@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 ARTEFACTS = ROOT / "artefacts"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
+# How the reader's JupyterLab, that of `make lab`, sends what a kernel says.
+(LAB_OPTION,) = re.findall(
+    r"--ServerApp\.kernel_websocket_\S+", (ROOT / "Makefile").read_text()
+)
+
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
 
 NAMES = (
@@ -145,7 +150,7 @@ def start(command, log, find_url, path, *, cwd, env):
 def start_lab(folder, home):
     """Start a JupyterLab on `folder` with settings of its own in `home`.
 
-    It asks for no news, and sends what a kernel says as the slides' server does.
+    It asks for no news, and sends what a kernel says as `make lab` does.
     """
     settings = home / "settings"
     for plugin, values in {
@@ -169,12 +174,12 @@ def start_lab(folder, home):
         f"--ServerApp.root_dir={folder}",
         f"--IdentityProvider.token={token}",
         "--LabApp.expose_app_in_browser=True",
-        "--ServerApp.kernel_websocket_connection_class=prompt.PromptConnection",
+        LAB_OPTION,
         *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
     ]
     runtime = home / "runtime"
     env = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "lecture"), *sys.path]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "deploy"), *sys.path]),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),

@@ -61,7 +61,16 @@ def test_both_hubs_give_a_student_the_same_server():
 
 def test_both_hubs_set_the_same_variables_and_limits():
     environment = re.search(r"c\.Spawner\.environment = (\{.*?\n\})", HUB, re.S)
-    assert VALUES["singleuser"]["extraEnv"] == ast.literal_eval(environment[1])
+    there = dict(VALUES["singleuser"]["extraEnv"])
+    folder = there.pop("PYTHONPATH")
+    assert there == ast.literal_eval(environment[1])
+    # The connection that both name is found where both look.
+    name = student_settings()["ServerApp"]["kernel_websocket_connection_class"]
+    assert (DEPLOY / name.split(".")[0]).with_suffix(".py").is_file()
+    assert 'c.Spawner.environment["PYTHONPATH"] = str(HERE.parent)' in HUB
+    text = (DEPLOY / "kubernetes" / "values.yaml").read_text()
+    (image,) = re.findall(r"--target-repo-dir (\S+)", text)
+    assert folder == f"{image}/deploy"
     assert VALUES["cull"]["timeout"] == constant("IDLE_SECONDS")
     assert VALUES["singleuser"]["memory"]["guarantee"] == f"{constant('STUDENT_MB')}M"
     assert VALUES["singleuser"]["defaultUrl"] in HUB

@@ -87,6 +87,7 @@ c.Spawner.environment = {
     "MALLOC_MMAP_THRESHOLD_": "2000000",
     "MALLOC_TRIM_THRESHOLD_": "2000000",
 }
+c.Spawner.environment["PYTHONPATH"] = str(HERE.parent)  # where prompt.py is
 c.Spawner.args = [f"--config={HERE / 'student_config.py'}"]
 if os.getuid() == 0:  # in a container, say
     c.Spawner.args.append("--allow-root")
