@@ -157,4 +157,4 @@ def test_the_map_shows_what_the_networks_reach():
     rows = trainability_rows((5,), activation="relu", init="he", seeds=(2,))
     for norm, row in zip(topic.NORMS, rows, strict=True):
         shown = [float(text.get_text()) for text in figure.cells[norm][4:8]]
-        np.testing.assert_allclose(shown, row.accuracy, atol=0.006)
+        np.testing.assert_allclose(shown, row.accuracy[0], atol=0.006)

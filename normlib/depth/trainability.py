@@ -12,7 +12,7 @@ from normlib.nets.training import accuracy, fit
 
 
 class TrainabilityRow(NamedTuple):
-    """Networks of one norm and depth, trained at every learning rate.
+    """Networks of one norm and depth, one per seed and learning rate.
 
     Attributes
     ----------
@@ -20,8 +20,8 @@ class TrainabilityRow(NamedTuple):
         Norm of the pre-activations.
     depth : int
         Number of hidden layers.
-    accuracy : ndarray of shape (R,)
-        On the training digits after training, mean over the seeds.
+    accuracy : ndarray of shape (S, R)
+        On the training digits after training, seed by seed.
     """
 
     norm: str | None
@@ -44,6 +44,7 @@ def trainability_rows(
     steps=100,
     seeds=(0,),
     eps=1e-5,
+    dtype=np.float64,
 ):
     """Train the map row by row, so that a figure can show it while it grows.
 
@@ -62,9 +63,12 @@ def trainability_rows(
     width, batch_size, steps : int
         Units per layer, samples per step and steps; default 32, 64 and 100.
     seeds : sequence of int
-        Each with its own weights, data and order of batches; default one.
+        Each with its own split of the digits and weights; default one. The first
+        also decides the order of the batches.
     eps : float
         Of the norm; default 1e-5.
+    dtype : dtype
+        float32 is faster; single runs then differ in their last digits.
 
     Yields
     ------
@@ -73,8 +77,8 @@ def trainability_rows(
 
     Notes
     -----
-    Plain gradient descent; all learning rates of a row are one network with a
-    leading axis. A network that diverges keeps the weights it had. Batch norm is
+    Plain gradient descent; all seeds and learning rates of a row are one network
+    with a leading axis. A network that diverges keeps the weights it had. Batch norm is
     used and judged with batch statistics.
 
     References
@@ -85,14 +89,14 @@ def trainability_rows(
     Examples
     --------
     >>> rows = trainability_rows(depths=(5,), rates=(1.0,), norms=(None, "batch"))
-    >>> [bool(row.accuracy[0] > 0.7) for row in rows]
+    >>> [bool(row.accuracy[0, 0] > 0.7) for row in rows]
     [False, True]
     """
     depths = _each("depths", depths, lambda d: integer("depths", d))
     rates = _each("rates", rates, lambda r: number("rates", r, positive=True))
     norms = _each("norms", norms, lambda n: choice("norms", n, NETWORK_NORMS))
     seeds = _each("seeds", seeds, lambda s: integer("seeds", s, minimum=0))
-    build = {"activation": activation, "init": init, "eps": eps}
+    build = {"activation": activation, "init": init, "eps": eps, "dtype": dtype}
     width, steps = integer("width", width), integer("steps", steps)
     mlp([64, width, 10], **build)  # says at once if a name is unknown
 
@@ -100,28 +104,30 @@ def trainability_rows(
         for norm in norms:
             for depth in depths:
                 sizes = [64] + [width] * depth + [10]
-                found = [
-                    _train(sizes, rates, batch_size, steps, seed, norm=norm, **build)
-                    for seed in seeds
-                ]
-                yield TrainabilityRow(norm, depth, np.mean(found, axis=0))
+                found = _train(
+                    sizes, rates, batch_size, steps, seeds, norm=norm, **build
+                )
+                yield TrainabilityRow(norm, depth, found)
 
     return rows()
 
 
-def _train(sizes, rates, batch_size, steps, seed, **build):
-    """Return the training accuracy at each learning rate, shape (R,)."""
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
+def _train(sizes, rates, batch_size, steps, seeds, **build):
+    """Return the training accuracy at each seed and learning rate, shape (S, R)."""
     # Next to a norm's beta the hidden layers need no bias of their own.
     bias = build["norm"] is None
-    net = mlp(sizes, bias=bias, rng=rng, **build)
-    many = stack([net] * len(rates)).set_mode("probe")
-    lr = np.array(rates)
-    x, labels = digits.train
-    for _ in fit(many, x, labels, lr=lr, batch_size=batch_size, steps=steps, rng=rng):
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    data = [digits_split(rng, standardized=True, dtype=build["dtype"]) for rng in rngs]
+    nets = [mlp(sizes, bias=bias, rng=rng, **build) for rng in rngs]
+    each = np.repeat(np.arange(len(nets)), len(rates))  # seed by seed, all its rates
+    many = stack([nets[k] for k in each]).set_mode("probe")
+    x = np.array([digits.x_train for digits in data])[each]
+    labels = np.array([digits.y_train for digits in data])[each]
+    lr = np.tile(rates, len(nets))
+    how = {"lr": lr, "batch_size": batch_size, "steps": steps, "rng": rngs[0]}
+    for _ in fit(many, x, labels, **how):
         pass
-    return accuracy(many, x, labels, mode="probe")
+    return accuracy(many, x, labels, mode="probe").reshape(-1, len(rates))
 
 
 def _each(name, values, check):

@@ -405,7 +405,7 @@ class WhatTrains(LiveFigure):
             found = np.full((4, 4), np.nan)
             for row in rows:
                 if row.norm == norm:
-                    found[self.depths.index(row.depth)] = row.accuracy
+                    found[self.depths.index(row.depth)] = row.accuracy[0]
             self.maps[name].set_array(np.nan_to_num(found))
             for text, value in zip(self.cells[name], found.flat, strict=True):
                 text.set_text("" if np.isnan(value) else f"{value:.2f}")
