@@ -7,9 +7,9 @@ import numpy as np
 from normlib._arguments import choice, integer, number
 from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, stack
 from normlib.nets.norm_layers import NETWORK_NORMS
-from normlib.nets.training import accuracy, collect, fit
+from normlib.nets.training import LOSS_LIMIT, accuracy, collect, fit
 
 __all__ = ["BatchSizeRow", "batch_size_rows"]
 
@@ -17,7 +17,7 @@ NORMS = (*NETWORK_NORMS, "group:8")
 
 
 class BatchSizeRow(NamedTuple):
-    """One norm trained with one batch size; errors are means over the seeds.
+    """One norm trained with one batch size; errors are of shape (S,), seed by seed.
 
     Attributes
     ----------
@@ -25,12 +25,12 @@ class BatchSizeRow(NamedTuple):
         Norm of the pre-activations.
     batch_size : int
         Images per step.
-    running : float
+    running : ndarray
         Test error with running statistics, 0 to 1. Norms other than batch norm
         have none; their three errors are the same.
-    precise : float
+    precise : ndarray
         Test error with the precise statistics of the training images.
-    batch : float
+    batch : ndarray
         Test error with the statistics of test batches of the same size.
     reason : str
         Empty, or why a run of a seed stopped early; the errors are then NaN.
@@ -38,9 +38,9 @@ class BatchSizeRow(NamedTuple):
 
     norm: str | None
     batch_size: int
-    running: float
-    precise: float
-    batch: float
+    running: np.ndarray
+    precise: np.ndarray
+    batch: np.ndarray
     reason: str = ""
 
 
@@ -75,7 +75,8 @@ def batch_size_rows(
         Whether other batches get ``lr * batch_size / 32``, or the same rate. With
         the same rate small batches also mean more steps of that size.
     seeds : sequence of int, default (0,)
-        Each with its own split, weights and order of batches.
+        Each with its own split and weights. All are trained at once; the first also
+        decides the order of the batches.
 
     Yields
     ------
@@ -112,40 +113,41 @@ def batch_size_rows(
             for size in sizes:
                 steps = epochs * (examples // size)
                 rate = lr * size / 32 if proportional else lr
-                found = [
-                    _train(norm, size, steps, [64, *hidden, 10], examples, rate, seed)
-                    for seed in seeds
-                ]
-                errors = np.mean([run[:3] for run in found], axis=0)
-                reason = next((run[3] for run in found if run[3]), "")
-                yield BatchSizeRow(norm, size, *map(float, errors), reason)
+                yield BatchSizeRow(
+                    norm,
+                    size,
+                    *_train(
+                        norm, size, steps, [64, *hidden, 10], examples, rate, seeds
+                    ),
+                )
 
     return rows()
 
 
-def _train(norm, batch_size, steps, sizes, examples, lr, seed):
-    """Return the three test errors of one run, and why it stopped early if so."""
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    x, labels = digits.x_train[:examples], digits.y_train[:examples]
-    net = mlp(sizes, norm=norm, rng=rng)
-    first = round(0.6 * steps)
-    for count, factor in ((first, 1.0), (steps - first, 0.1)):
-        rate = factor * lr
-        loop = fit(net, x, labels, lr=rate, batch_size=batch_size, steps=count, rng=rng)
-        reason = collect(loop).reason
-        if reason:
-            return np.nan, np.nan, np.nan, f"lr {rate:g} {reason}"
-    running = 1 - accuracy(net, *digits.test)
-    batch = _error_by_batches(net, digits, batch_size)
+def _train(norm, batch_size, steps, sizes, examples, lr, seeds):
+    """Return three test errors, seed by seed, and why a run stopped early if so."""
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    data = [digits_split(rng, standardized=True) for rng in rngs]
+    net = stack([mlp(sizes, norm=norm, rng=rng) for rng in rngs])
+    x, labels, x_test, test_labels = map(np.stack, zip(*data, strict=True))
+    x, labels = x[:, :examples], labels[:, :examples]
+    first, how = round(0.6 * steps), {"batch_size": batch_size, "rng": rngs[0]}
+    for count, rate in ((first, lr), (steps - first, 0.1 * lr)):
+        history = collect(fit(net, x, labels, lr=rate, steps=count, **how))
+        stopped = np.logical_not(history.losses <= LOSS_LIMIT)  # NaN stops too
+        if stopped.any():
+            step = history.steps[stopped.any(axis=1)][0]
+            nan = np.full(len(seeds), np.nan)
+            return nan, nan, nan, f"lr {rate:g} diverged at step {step}"
+    running = 1 - accuracy(net, x_test, test_labels)
+    batch = _error_by_batches(net, x_test, test_labels, batch_size)
     precise_statistics(net, x)
-    return running, 1 - accuracy(net, *digits.test), batch, ""
+    return running, 1 - accuracy(net, x_test, test_labels), batch, ""
 
 
-def _error_by_batches(net, digits, batch_size):
+def _error_by_batches(net, x, labels, batch_size):
     """Return the test error when each test batch uses its own statistics."""
-    starts = range(0, len(digits.x_test) - batch_size + 1, batch_size)
+    starts = range(0, x.shape[1] - batch_size + 1, batch_size)
     parts = [slice(start, start + batch_size) for start in starts]
-    x, labels = digits.test
-    right = [accuracy(net, x[p], labels[p], mode="probe") for p in parts]
-    return 1 - np.mean(right)
+    right = [accuracy(net, x[:, p], labels[:, p], mode="probe") for p in parts]
+    return 1 - np.mean(right, axis=0)

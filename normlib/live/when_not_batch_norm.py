@@ -82,7 +82,9 @@ class BatchSizes(LiveFigure):
             self.runs[key] = found
         found = self.runs[key]
         self._set(found)
-        errors = {norm: [row.running for row in rows] for norm, rows in found.items()}
+        errors = {
+            norm: [row.running[0] for row in rows] for norm, rows in found.items()
+        }
         return (
             # Coarse: after pairs a network ends elsewhere on another processor.
             f"Batches of 2: batch norm reads some {round(errors['batch'][-1], 1):.0%} "
@@ -98,7 +100,7 @@ class BatchSizes(LiveFigure):
             ("running", "batch", "running"),
             strict=True,
         ):
-            line.set_data(sizes, [getattr(row, kind) for row in found[norm]])
+            line.set_data(sizes, [getattr(row, kind)[0] for row in found[norm]])
 
 
 class Lengths(LiveFigure):
