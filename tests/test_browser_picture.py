@@ -23,8 +23,8 @@ SHOWN = """import os
 from normlib.live.which_numbers_share_a_mean import NormTable
 figure = NormTable()
 figure.show(static_below="<p>What to notice</p>")"""
-PLAYED = """from normlib.live.hypersphere import Projection
-Projection().show()"""
+PLAYED = """from normlib.live.hypersphere import Affine
+Affine().show()"""
 TOLD = "print(os.getpid())"
 STUB = """def norm(x):
     return ...
@@ -178,6 +178,41 @@ def test_a_fast_drag_queues_nothing_and_its_last_position_arrives(live):
     time.sleep(0.5)
     assert "x[2, 1] = 10 becomes" in sentence(live)
     assert 0 < live.evaluate("window.pictures") < 20
+
+
+def swipe(page, number, right, down):
+    """Draw a finger over the first part of a figure that can be touched."""
+    spot = figure(page, number).locator(".normlib-spot").first
+    spot.evaluate("spot => spot.scrollIntoView({ block: 'center' })")
+    box = spot.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+    for step in range(6):
+        at = {"x": x + right * step / 5, "y": y + down * step / 5}
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    end = {"type": "touchEnd", "touchPoints": []}
+    session.send("Input.dispatchTouchEvent", end)
+    session.detach()
+
+
+def test_a_finger_turns_what_turns_and_scrolls_the_page_over_it(live):
+    outer = live.locator(f"{PANEL} .jp-WindowedPanel-outer")
+    scrolled = "outer => outer.scrollTop"
+    first = sentence(live, 1)
+    swipe(live, 1, 120, 0)
+    assert until(lambda: sentence(live, 1) != first), first
+    turned, before = sentence(live, 1), outer.evaluate(scrolled)
+    swipe(live, 1, 0, 120)
+    assert until(lambda: outer.evaluate(scrolled) < before - 50)
+    # Where up and down counts, one finger does not scroll.
+    swipe(live, 0, 0, 30)
+    before, words = outer.evaluate(scrolled), sentence(live)
+    swipe(live, 0, 0, -60)
+    assert until(lambda: sentence(live) != words), words
+    assert outer.evaluate(scrolled) == before
+    assert sentence(live, 1) == turned
+    outer.evaluate("outer => outer.scrollTo(0, 0)")
 
 
 def test_the_sentence_is_spoken_once_after_the_last_move(live):

@@ -172,6 +172,9 @@ def test_every_touch_asks_for_controls_that_there_are_and_moves_one(name):
                 continue
             for place in (press, end):
                 wanted = touch.to_values(*touch.data(*place), start) or {}
+                if touch.sideways:  # a finger may scroll the page
+                    level = touch.data(place[0], press[1])
+                    assert touch.to_values(*level, start) == wanted
                 for key, value in wanted.items():
                     offer = nearest(figure.controls[key], value)
                     moved |= offer != figure.values[key]

@@ -139,6 +139,20 @@ def test_every_touch_is_answered_by_its_number_even_if_it_fails():
     assert figure.picture.handled == 3
 
 
+def test_a_finger_that_scrolls_the_page_leaves_the_controls_as_they_were():
+    figure = Point()
+    before = figure.values
+    for phase, x in (("press", 0.0), ("drag", 1.0)):
+        x, y = figure._touches[0].place(x, 0)
+        message(figure, kind="touch", phase=phase, x=x, y=y, number=1)
+        moved = figure.values
+    assert moved != before
+    message(figure, kind="touch", phase="cancel", x=0, y=0, number=2)
+    assert figure.values == before
+    message(figure, kind="touch", phase="drag", x=x, y=y, number=3)
+    assert figure.values == before
+
+
 @pytest.fixture
 def ratio_one():
     yield

@@ -164,7 +164,8 @@ class Rounding(LiveFigure):
         def pick(x, y, start):
             return {"offset": int(np.abs(self.place - x).argmin())}
 
-        return [Touch(self.ax, pick, "Click: what is added to the bias.", "pointer")]
+        hint = "Click: what is added to the bias."
+        return [Touch(self.ax, pick, hint, "pointer", sideways=True)]
 
     def move(self, offset, dtype, unit):
         """Add the offset to the pre-activations and compute the variances."""
@@ -450,6 +451,7 @@ class Undo(LiveFigure):
                 lambda x, y, start: {"steps": round(x)},
                 "Click: the number of steps.",
                 "pointer",
+                sideways=True,
             )
         ]
 

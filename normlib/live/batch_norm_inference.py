@@ -80,7 +80,7 @@ class RunningMean(LiveFigure):
             old = start.values["convention"] == "keras"
             return {"momentum": 1 - weight if old else weight}
 
-        return [Touch(self.right, reach, "Drag the dot: the half-life.")]
+        return [Touch(self.right, reach, "Drag the dot: the half-life.", sideways=True)]
 
     def move(self, convention, momentum, corrected):
         """Average the means of the batches."""
@@ -197,6 +197,7 @@ class Averages(LiveFigure):
                 lambda x, y, start: {"size": x},
                 "Click: the batch size.",
                 "pointer",
+                sideways=True,
             )
         ]
 

@@ -61,7 +61,8 @@ class Doctor(LiveFigure):
             names = list(TESTS)
             return {"test": names[(names.index(start.values["test"]) + 1) % 4]}
 
-        return [Touch(self.panel, after, "Click the panel: the next test.", "pointer")]
+        hint = "Click the panel: the next test."
+        return [Touch(self.panel, after, hint, "pointer", sideways=True)]
 
     def move(self, patient, test, seed):
         """Examine the patient."""
@@ -164,6 +165,7 @@ class OneDigit(LiveFigure):
                 lambda x, y, start: {"size": x},
                 "Click: the batch size.",
                 "pointer",
+                sideways=True,
             )
         ]
 

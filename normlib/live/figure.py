@@ -214,6 +214,13 @@ class LiveFigure:
         """Let go of what was pressed."""
         self._touched = None
 
+    def cancel(self):
+        """Let go, and go back to where the press found the controls."""
+        if self._touched is not None:
+            _, start = self._touched
+            self._follow(start.values)
+        self.release()
+
     def save(self, path):
         """Write the picture at the present setting to `path` (.png or .svg)."""
         for artist in self.moving:
@@ -388,6 +395,8 @@ class LiveFigure:
             self.press(left, top)
         elif phase == "drag":
             self.drag(left, top)
+        elif phase == "cancel":
+            self.cancel()
         else:
             self.release()
 

@@ -76,6 +76,7 @@ class FigureOne(LiveFigure):
                 mean.axes,
                 lambda x, y, start: {"unit": start.values["unit"] + (x - start.x) / 40},
                 hint="Drag sideways for another unit.",
+                sideways=True,
             )
             for mean in self.means.values()
         ]

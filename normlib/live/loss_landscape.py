@@ -161,8 +161,8 @@ class AlongTheGradient(LiveFigure):
         words = "Left: drag to walk further or less far."
         steps = "Right: press or drag for another training step."
         return [
-            Touch(self.left, walk, words),
-            *(Touch(ax, train, steps) for ax in self.panels),
+            Touch(self.left, walk, words, sideways=True),
+            *(Touch(ax, train, steps, sideways=True) for ax in self.panels),
         ]
 
     def move(self, network, step, reach, seed):
@@ -285,7 +285,7 @@ class UsableRates(LiveFigure):
             return {"rate": nearest_rate(self.rates, x)}
 
         words = "Press or drag to train at another rate."
-        return [Touch(ax, measure, words) for ax in self.axes]
+        return [Touch(ax, measure, words, sideways=True) for ax in self.axes]
 
     def move(self, rate, seed):
         """Train at all rates and measure the curvature at one, where still to do."""
@@ -399,7 +399,14 @@ class Envelope(LiveFigure):
         def choose(x, y, start):
             return {"top": nearest_rate(self.rates[1:], x)}
 
-        return [Touch(self.right, choose, "Press or drag to choose other rates.")]
+        return [
+            Touch(
+                self.right,
+                choose,
+                "Press or drag to choose other rates.",
+                sideways=True,
+            )
+        ]
 
     def move(self, top, seed):
         """Train at all rates where that is to be done; then choose among them."""

@@ -97,8 +97,12 @@ function reportTouch(model, stage, notices) {
   let spots = [];
   const place = () => {
     spots.forEach((spot) => spot.remove());
-    spots = model.get("spots").map(({ left, top, width, height, cursor }) => {
+    const all = model.get("spots");
+    spots = all.map(({ left, top, width, height, cursor }) => {
       const spot = make("div", `normlib-spot normlib-spot-${cursor}`, stage);
+      // The last of those in one place lies on top, and answers for them all.
+      const here = all.filter((other) => other.left === left && other.top === top);
+      spot.classList.toggle("normlib-spot-sideways", here.every((s) => s.sideways));
       Object.assign(spot.style, {
         left: `${100 * left}%`,
         top: `${100 * top}%`,
@@ -121,8 +125,9 @@ function reportTouch(model, stage, notices) {
         if (event.pointerId !== held) return;
         held = null;
         spot.classList.remove("normlib-held");
-        add(event, "drag");
-        add(event, "release");
+        if (event.type === "pointerup") add(event, "drag");
+        // Cancelled: it was the page that the finger wanted to move.
+        add(event, event.type === "pointerup" ? "release" : "cancel");
       };
       spot.addEventListener("pointerup", end);
       spot.addEventListener("pointercancel", end);

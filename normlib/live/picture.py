@@ -35,8 +35,9 @@ class Picture(anywidget.AnyWidget):
     on_ratio : callable
         Called with the ratio of the screen's pixels to the figure's, 1 to 2.
     on_touch : callable
-        Called with ``"press"``, ``"drag"`` or ``"release"`` and the place, as
-        fractions of the picture from its left and its top.
+        Called with ``"press"``, ``"drag"``, ``"release"``, or ``"cancel"`` if the page
+        was scrolled instead, and the place, as fractions of the picture from its left
+        and its top.
     on_stop : callable
         Called when the reader stops long work.
     """
@@ -52,7 +53,7 @@ class Picture(anywidget.AnyWidget):
     handled = traitlets.Int(0).tag(sync=True)  # number of the last touch answered
     progress = traitlets.Float(-1.0).tag(sync=True)  # of long work; below 0: none
     # What can be touched: dicts of left, top, width, height (fractions of the
-    # picture), cursor and hint.
+    # picture), cursor, hint and sideways.
     spots = traitlets.List().tag(sync=True)
 
     last_ratio = 1.0  # of the last page seen: the next figure starts with it

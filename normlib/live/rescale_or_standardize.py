@@ -348,10 +348,18 @@ class Outlier(LiveFigure):
                 decades = np.log10(REACH[-1] / REACH[0]) * (x - start.x) / (high - low)
                 return {"strength": start.values["strength"] * 10**decades}
 
-            return Touch(ax, drag, "Drag the diamond, the outlier, to either side,")
+            return Touch(
+                ax,
+                drag,
+                "Drag the diamond, the outlier, to either side,",
+                sideways=True,
+            )
 
         hint = "or drag in the picture on the right."
-        return [*map(by_diamond, self.left), Touch(self.right, along, hint)]
+        return [
+            *map(by_diamond, self.left),
+            Touch(self.right, along, hint, sideways=True),
+        ]
 
     def move(self, strength, n, seed):
         """Move the outlier and rescale all values with it."""

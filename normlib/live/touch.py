@@ -41,12 +41,16 @@ class Touch:
         One line for the reader, such as "Click a cell to pick it."
     cursor : str
         "grab" for what is dragged, "pointer" for what is clicked.
+    sideways : bool
+        Whether a drag up or down changes nothing: there a finger that moves so
+        scrolls the page. Elsewhere two fingers do.
     """
 
     ax: Axes
     to_values: Callable
     hint: str = ""
     cursor: str = "grab"
+    sideways: bool = False
 
     def spot(self):
         """Return the place of the axes in the picture, for the page."""
@@ -58,6 +62,7 @@ class Touch:
             "height": box.height / page.height,
             "cursor": self.cursor,
             "hint": self.hint,
+            "sideways": self.sideways,
         }
 
     def contains(self, left, top):
@@ -103,4 +108,4 @@ def turn(ax, control, degrees=180.0, full=False, hint="Drag the view to turn it.
         angle = start.values[control] - degrees * (x - start.x) / (high - low)
         return {control: angle % 360 if full else angle}
 
-    return Touch(ax, to_values, hint)
+    return Touch(ax, to_values, hint, sideways=True)

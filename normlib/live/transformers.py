@@ -106,6 +106,7 @@ class Reverse(LiveFigure):
                 self.now.axes,
                 lambda x, y, start: {"step": x},
                 hint="Drag along the curve to see that step.",
+                sideways=True,
             )
         ]
 
@@ -307,6 +308,7 @@ class Start(LiveFigure):
                     "blocks": min(self.depths, key=lambda d: abs(d - x))
                 },
                 hint="Drag to the right for a deeper network.",
+                sideways=True,
             )
             for ax in self.panels
         ]
@@ -666,7 +668,12 @@ class Huge(LiveFigure):
                 lambda x, y, start: {"huge": y},
                 hint="Drag the first bar up and down.",
             ),
-            Touch(self.curve, lambda x, y, start: {"huge": x}, hint="Drag the point."),
+            Touch(
+                self.curve,
+                lambda x, y, start: {"huge": x},
+                hint="Drag the point.",
+                sideways=True,
+            ),
         ]
 
     def move(self, huge, size, norm):

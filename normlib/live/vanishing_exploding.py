@@ -30,7 +30,7 @@ FLOOR, CEILING = 1e-300, 1e300
 def depth_touch(ax):
     """Return a `Touch` that makes the network as deep as the place of the pointer."""
     hint = "Press or drag: the network gets the depth of that place."
-    return Touch(ax, lambda x, y, start: {"depth": x}, hint, "pointer")
+    return Touch(ax, lambda x, y, start: {"depth": x}, hint, "pointer", sideways=True)
 
 
 def two_digits(value):
@@ -312,7 +312,7 @@ class ExplosionRate(LiveFigure):
             return {"batch_size": min(SIZES, key=lambda size: abs(np.log(size / x)))}
 
         hint = "Press or drag: the batch gets the size of that place."
-        return [Touch(self.ax, pick, hint, "pointer")]
+        return [Touch(self.ax, pick, hint, "pointer", sideways=True)]
 
     def move(self, activation, batch_size, seed):
         """Measure the rate in three new networks."""

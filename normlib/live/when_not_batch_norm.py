@@ -181,6 +181,7 @@ class Lengths(LiveFigure):
                 self.left,
                 to_values,
                 "Drag a sequence to change its length; the others keep their own.",
+                sideways=True,
             )
         ]
 

@@ -321,7 +321,7 @@ class NormCube(LiveFigure):
             return start.values | dict(zip(("sample", "channel"), picked, strict=True))
 
         hint = "Click the cube to pick a sample and a channel; drag it to turn it."
-        return [Touch(self.ax, pick_or_turn, hint)]
+        return [Touch(self.ax, pick_or_turn, hint, sideways=True)]
 
     def move(self, norm, num_groups, sample, channel, turn):
         """Colour the entries that share the picked entry's mean."""
