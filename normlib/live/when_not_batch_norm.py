@@ -142,7 +142,7 @@ class Lengths(LiveFigure):
         left.add_collection(self.cells)
         left.add_collection(self.picked)
         right = fig.add_axes((0.56, 0.15, 0.41, 0.72))
-        right.set(xlim=(0, t), ylim=(-1.2, 3.2))
+        right.set(xlim=(0, t), ylim=(-1.2, 3.2), yticks=range(4))
         right.set_xticks(np.arange(0, t, 3) + 0.5, [str(k + 1) for k in range(0, t, 3)])
         right.set_xlabel("time step")
         right.set_title("mean of each step (grey: true)")

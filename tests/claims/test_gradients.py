@@ -30,9 +30,9 @@ no_claim(
 )
 no_claim(
     "05",
-    "In how many of ten networks do the weights of the first layer get *shorter* at "
-    "some of 300 steps?",
-    "question",
+    "Counted here: the networks, of ten, whose first layer's weights get *shorter* at "
+    "some of 300 steps.",
+    "definition",
 )
 no_claim("05", "a 64-32-32-10 network with batch norm on digits", "definition")
 no_claim("05", "All three paths together: return `dx`.", "instruction")
