@@ -117,7 +117,16 @@ class Progress(NamedTuple):
 
 
 def noisy_training(
-    group, seeds, *, images=400, batch=32, steps=300, every=60, lr=0.1, hidden=(64,)
+    group,
+    seeds,
+    *,
+    images=400,
+    batch=32,
+    steps=300,
+    every=60,
+    lr=0.1,
+    hidden=(64,),
+    dtype=np.float64,
 ):
     """Train on batches that batch norm takes apart into groups.
 
@@ -138,6 +147,8 @@ def noisy_training(
         Learning rate.
     hidden : sequence of int
         Units per hidden layer (ReLU, He, batch norm).
+    dtype : dtype
+        float32 is faster; single runs then differ in their last digits.
 
     Yields
     ------
@@ -157,10 +168,10 @@ def noisy_training(
     parts, nets = [], []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        digits = digits_split(rng, standardized=True)
+        digits = digits_split(rng, standardized=True, dtype=dtype)
         train = digits.x_train[:images], digits.y_train[:images]
         parts.append((*train, *digits.test))
-        nets.append(mlp([64, *hidden, 10], norm="batch", rng=rng))
+        nets.append(mlp([64, *hidden, 10], norm="batch", rng=rng, dtype=dtype))
     x, labels, x_test, test_labels = map(np.stack, zip(*parts, strict=True))
     judged = stack(nets)
     # One copy of a network for each group; the copies take the same step.

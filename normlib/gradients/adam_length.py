@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, number
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, stack
 from normlib.nets.training import loss_and_gradient, sgd_step
 from normlib.nets.transformer import Adam
 
@@ -44,21 +44,21 @@ def shrinking_steps(optimizer, lr, seeds, steps=300):
     array([0.])
     """
     choice("optimizer", optimizer, ("sgd", "adam"))
-    steps = integer("steps", steps)
-    return np.array([_share(optimizer, lr, seed, steps) for seed in seeds])
-
-
-def _share(optimizer, lr, seed, steps):
-    rng = np.random.default_rng(seed)
-    digits = digits_split(rng, standardized=True)
-    net = mlp([64, 32, 32, 10], norm="batch", bias=False, eps=0, rng=rng)
+    lr, steps = number("lr", lr, minimum=0), integer("steps", steps)
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    data = [digits_split(rng, standardized=True) for rng in rngs]
+    x, labels = (
+        np.array([getattr(d, n) for d in data]) for n in ("x_train", "y_train")
+    )
+    sizes = [64, 32, 32, 10]
+    net = stack([mlp(sizes, norm="batch", bias=False, eps=0, rng=rng) for rng in rngs])
     first = hidden_weights(net.set_mode("probe"))[0]
-    batches = minibatches(len(digits.y_train), 32, rng)
-    adam = Adam(net, lr)
-    lengths = [np.linalg.norm(net.params[first])]
+    each = zip(*(minibatches(x.shape[1], 32, rng) for rng in rngs), strict=True)
+    rows, adam = np.arange(len(rngs))[:, None], Adam(net, lr)
+    lengths = [np.linalg.norm(net.params[:, first], axis=1)]
     for _ in range(steps):
-        batch = next(batches)
-        loss_and_gradient(net, digits.x_train[batch], digits.y_train[batch])
+        batch = rows, np.array(next(each))
+        loss_and_gradient(net, x[batch], labels[batch])
         adam.step() if optimizer == "adam" else sgd_step(net, lr)
-        lengths.append(np.linalg.norm(net.params[first]))
-    return np.mean(np.diff(lengths) < 0)
+        lengths.append(np.linalg.norm(net.params[:, first], axis=1))
+    return np.mean(np.diff(lengths, axis=0) < 0, axis=0)

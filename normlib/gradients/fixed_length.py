@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, index, integer, number, takes
+from normlib._arguments import choice, integer, number
 from normlib.gradients.scale_invariance import hidden_weights
-from normlib.gradients.weight_decay import noisy_digits
+from normlib.gradients.weight_decay import angle, length, noisy_digits
 from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
 __all__ = ["RULES", "SCHEDULES", "LengthRecord", "length_steps"]
@@ -22,13 +22,13 @@ class LengthRecord(NamedTuple):
     ----------
     step : int
         Number of updates made.
-    length : float
+    length : float, or ndarray of shape (K,)
         ``|W|`` of the first hidden layer after the update.
-    gradient : float
+    gradient : float, or ndarray of shape (K,)
         Length of its gradient before the update.
-    angle : float
+    angle : float, or ndarray of shape (K,)
         Angle by which the update turned W, in radians.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Of the batch, before the update.
     """
 
@@ -39,7 +39,6 @@ class LengthRecord(NamedTuple):
     loss: float
 
 
-@takes(seed=index)
 def length_steps(
     seed=0,
     rule="decay",
@@ -54,8 +53,9 @@ def length_steps(
 
     Parameters
     ----------
-    seed : int, default 0
-        Of the data, the weights and the order of the batches.
+    seed : int or list of K ints, default 0
+        Of the data, the weights and the order of the batches; a list trains K networks
+        at once.
     rule : {"decay", "decay with the rate", "fixed length"}
         "decay": ``W -= rate * (g + weight_decay * W)``. "decay with the rate": the
         weight decay is multiplied by ``rate / lr``, so that its steps shrink as the
@@ -93,9 +93,11 @@ def length_steps(
     Examples
     --------
     >>> found = list(length_steps(0, "fixed length", steps=3))
-    >>> [round(record.angle, 3) for record in found]
+    >>> [round(float(record.angle), 3) for record in found]
     [0.089, 0.089, 0.089]
     """
+    for one in seed if isinstance(seed, list) else [seed]:
+        integer("seed", one, minimum=0)
     choice("rule", rule, RULES)
     choice("schedule", schedule, SCHEDULES)
     lr = number("lr", lr, positive=True)
@@ -111,37 +113,32 @@ def length_steps(
 def _train(net, x, labels, batches, rule, lr, weight_decay, steps, falls):
     parts = hidden_weights(net)
     decay = np.zeros_like(net.params)
-    lengths = [_length(net.params[part]) for part in parts]
-    after = net.params[parts[0]].copy()
+    fixed = [length(net.params[..., part])[..., None] for part in parts]
+    after = net.params[..., parts[0]].copy()
     for step in range(1, steps + 1):
         rate = lr * (1 - (step - 1) / steps) if falls else lr
         before = after
         batch = next(batches)
         loss = loss_and_gradient(net, x[batch], labels[batch])
-        gradient = _length(net.grads[parts[0]])
-        for part, length in zip(parts, lengths, strict=True):
+        gradient = length(net.grads[..., parts[0]])
+        for part, size in zip(parts, fixed, strict=True):
             if rule == "fixed length":
                 turn = np.sqrt(2 * rate * weight_decay)
-                scale = turn * length / (rate * max(_length(net.grads[part]), 1e-30))
-                net.grads[part] *= scale
+                g = net.grads[..., part]
+                g *= turn * size / (rate * np.maximum(length(g)[..., None], 1e-30))
             else:
                 share = rate / lr if rule == "decay with the rate" else 1.0
-                decay[part] = weight_decay * share
+                decay[..., part] = weight_decay * share
         sgd_step(net, rate, decay)
         if rule == "fixed length":
-            for part, length in zip(parts, lengths, strict=True):
-                net.params[part] *= length / _length(net.params[part])
-        after = net.params[parts[0]].copy()
-        size = _length(after)
-        if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
+            for part, size in zip(parts, fixed, strict=True):
+                w = net.params[..., part]
+                w *= size / length(w)[..., None]
+        after = net.params[..., parts[0]].copy()
+        size = length(after)
+        if not ((loss <= LOSS_LIMIT) & (size > 0) & (size < np.inf)).all():
             raise ValueError(
-                f"the run diverged at step {step}: the loss is {loss:.3g}; try a "
-                "smaller lr or weight_decay"
+                f"the run diverged at step {step}: the loss is {np.max(loss):.3g}; try "
+                "a smaller lr or weight_decay"
             )
-        chord = _length(after / size - before / _length(before))
-        angle = float(2 * np.arcsin(min(chord / 2, 1.0)))
-        yield LengthRecord(step, size, gradient, angle, loss)
-
-
-def _length(array):
-    return float(np.sqrt(array @ array))
+        yield LengthRecord(step, size, gradient, angle(before, after), loss)

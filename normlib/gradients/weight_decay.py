@@ -8,7 +8,7 @@ from normlib._arguments import choice, generator, integer, number
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, stack
 from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
 
@@ -24,11 +24,11 @@ class DecayRecord(NamedTuple):
     ----------
     step : int
         Number of updates made.
-    norm : float
+    norm : float, or ndarray of shape (K,)
         ``||W||`` of the first hidden layer after the update.
-    scaled_gradient : float
+    scaled_gradient : float, or ndarray of shape (K,)
         ``||W|| * ||g||``, the gradient on the sphere of length 1.
-    angle : float
+    angle : float, or ndarray of shape (K,)
         Angle by which the update turned W, in radians.
     """
 
@@ -53,8 +53,9 @@ def weight_decay_steps(
 
     Parameters
     ----------
-    seed : int, default 0
-        Of the data, the weights and the order of the batches.
+    seed : int or list of K ints, default 0
+        Of the data, the weights and the order of the batches; a list trains K networks
+        at once.
     lr, weight_decay : float, default 0.2 and 0.01
         Learning rate and lambda: ``w -= lr * (g + lambda * w)``. Above 0.
     steps : int, default 2000
@@ -91,7 +92,6 @@ def weight_decay_steps(
     ----------
     T. van Laarhoven (2017), arXiv:1706.05350.
     """
-    rng = generator(seed)
     lr = number("lr", lr, positive=True)
     weight_decay = number("weight_decay", weight_decay, positive=True)
     start = number("start", start, positive=True)
@@ -100,10 +100,10 @@ def weight_decay_steps(
     if not 0 <= wrong_labels <= 1:
         raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
     choice("norm", norm, NORMS)
-    net, x, labels, batches = noisy_digits(rng, start, wrong_labels, batch_size, norm)
+    net, x, labels, batches = noisy_digits(seed, start, wrong_labels, batch_size, norm)
     decay = np.zeros_like(net.params)
     for part in hidden_weights(net):
-        decay[part] = weight_decay
+        decay[..., part] = weight_decay
     return _train(net, x, labels, batches, lr, decay, steps)
 
 
@@ -112,8 +112,9 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
 
     Parameters
     ----------
-    seed : int or numpy.random.Generator
-        Of the data, the weights and the order of the batches.
+    seed : int or numpy.random.Generator, or a list of K of them
+        Of the data, the weights and the order of the batches; a list gives K networks
+        at once, each with its own.
     start, wrong_labels, batch_size, norm
         As for `weight_decay_steps`.
 
@@ -121,11 +122,17 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
     -------
     net : Network
         In the mode "probe".
-    x, labels : ndarray of shape (1437, 64) and (1437,)
+    x, labels : ndarray of shape (1437, 64) and (1437,), or (K, ...)
         Standardized pixels, and labels of which a share is drawn at random.
-    batches : iterator of ndarray
-        Indices of the next batch, without end.
+    batches : iterator
+        Indices of the next batch, such as ``x[next(batches)]``, without end.
     """
+    if isinstance(seed, list):
+        each = [noisy_digits(s, start, wrong_labels, batch_size, norm) for s in seed]
+        nets, x, labels, batches = zip(*each, strict=True)
+        rows = np.arange(len(seed))[:, None]
+        together = ((rows, np.array(batch)) for batch in zip(*batches, strict=True))
+        return stack(nets), np.array(x), np.array(labels), together
     rng = generator(seed)
     digits = digits_split(rng, standardized=True)
     labels = digits.y_train.copy()
@@ -140,22 +147,33 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
 
 def _train(net, x, labels, batches, lr, decay, steps):
     part = hidden_weights(net)[0]
-    after = net.params[part].copy()
+    after = net.params[..., part].copy()
     for step in range(1, steps + 1):
         before = after
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
             loss = loss_and_gradient(net, x[batch], labels[batch])
             sgd_step(net, lr, decay)
-        after, g = net.params[part].copy(), net.grads[part]
-        size, old = np.sqrt(after @ after), np.sqrt(before @ before)
-        if not (loss <= LOSS_LIMIT and 0 < size < np.inf):
+        after = net.params[..., part].copy()
+        size, old = length(after), length(before)
+        if not ((loss <= LOSS_LIMIT) & (size > 0) & (size < np.inf)).all():
             raise ValueError(
                 f"no equilibrium, the run diverged at step {step}: the loss is "
-                f"{loss:.3g}, the length of the weights {size:.3g}; try a smaller lr "
-                "or weight_decay"
+                f"{np.max(loss):.3g}, the length of the weights {np.max(size):.3g}; "
+                "try a smaller lr or weight_decay"
             )
-        turn = after / size - before / old
-        chord = np.sqrt(turn @ turn)  # exact also for small angles
-        angle = 2 * np.arcsin(min(chord / 2, 1.0))
-        yield DecayRecord(step, size, old * np.sqrt(g @ g), angle)
+        yield DecayRecord(
+            step, size, old * length(net.grads[..., part]), angle(before, after)
+        )
+
+
+@np.errstate(over="ignore")  # infinite weights end a run
+def length(w):
+    """Return the length of each vector of the last axis."""
+    return np.sqrt(np.vecdot(w, w))
+
+
+def angle(before, after):
+    """Return the angle between vectors, exact also if it is small."""
+    turn = after / length(after)[..., None] - before / length(before)[..., None]
+    return 2 * np.arcsin(np.minimum(length(turn) / 2, 1.0))

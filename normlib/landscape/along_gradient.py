@@ -198,6 +198,7 @@ def along_the_gradient(
     batch_size=64,
     steps=100,
     every=5,
+    since=0,
     multiples=MULTIPLES,
     seed=0,
 ):
@@ -219,8 +220,8 @@ def along_the_gradient(
         die, and then look smoother than any other; `CASES` holds such settings by name.
     batch_size : int, default 64
         Digits per step.
-    steps, every : int, default 100 and 5
-        Updates, and updates between two walks.
+    steps, every, since : int, default 100, 5 and 0
+        Updates, updates between two walks, and updates before the first.
     multiples : sequence of float, default 0.5 to 4
         Lengths of the walk in units of `lr`, above 0.
     seed : int, default 0
@@ -229,7 +230,7 @@ def along_the_gradient(
     Yields
     ------
     WalkRecord
-        At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
+        At the multiples of `every` from `since` on; the run ends early if it diverges.
 
     References
     ----------
@@ -241,7 +242,7 @@ def along_the_gradient(
     >>> record.step, record.losses.shape
     (0, (8,))
     """
-    every = integer("every", every)
+    every, since = integer("every", every), integer("since", since, minimum=0)
     lr = number("lr", lr, positive=True)
     lengths = lr * _check_lengths("multiples", multiples)
     net, digits, rng = digits_network(
@@ -256,15 +257,15 @@ def along_the_gradient(
     loop = iterates(
         net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
-    return _watch_walks(net, loop, lengths, every)
+    return _watch_walks(net, loop, lengths, every, since)
 
 
-def _watch_walks(net, loop, lengths, every):
+def _watch_walks(net, loop, lengths, every, since):
     for step, x, targets, loss, gradient, reason in loop:
         if reason:
             nan = [np.full(len(lengths), np.nan)] * 5
             yield WalkRecord(step, loss, np.nan, lengths, *nan, reason)
-        elif step % every == 0:
+        elif step >= since and step % every == 0:
             walk = walk_along_gradient(net, x, targets, lengths)
             yield WalkRecord(step, loss, np.linalg.norm(gradient), *walk)
 

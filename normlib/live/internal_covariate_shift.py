@@ -380,7 +380,7 @@ STACKS = {
 LATE = slice(3, 5)  # the last two maps with a norm after them
 
 
-def shift_run(stack, norm, lr, seed):
+def shift_run(stack, norm, lr, seed, which=slice(None)):
     """Return a generator of records of the shift, five times in the run.
 
     Parameters
@@ -393,8 +393,11 @@ def shift_run(stack, norm, lr, seed):
         Learning rate.
     seed : int
         Data, weights and order.
+    which : slice
+        Of the linear maps; default all.
     """
     experiment, maps, steps = STACKS[stack]
+    maps = maps[which]
     options = {"lr": lr, "seed": seed, "steps": steps, "every": steps // 4}
     if stack == "25 linear":
         return experiment(norm, layers=maps, **options)

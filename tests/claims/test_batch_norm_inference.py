@@ -10,7 +10,7 @@ from normlib.batch.running_lag import precise_statistics, running_lag
 from normlib.batch.sorted_batches import sorted_batches
 from normlib.datasets import digits_split
 from normlib.live.batch_norm_modes import frozen
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, stack
 from normlib.nets.training import accuracy, fit
 from normlib.running import CONVENTIONS, half_life, weight_of_new
 
@@ -122,8 +122,9 @@ def test_the_tests_tell_the_causes():
 def ends(group, images, words, n=40):
     """Return training loss, test loss and accuracy of n fresh networks at the end."""
     found = seeds(words, n)
+    how = {"images": images, "every": 300, "dtype": np.float32}
     parts = [
-        list(noisy_training(group, found[k : k + 10], images=images, every=300))[-1][1:]
+        list(noisy_training(group, found[k : k + 10], **how))[-1][1:]
         for k in range(0, n, 10)
     ]
     return np.concatenate(parts, axis=1)
@@ -177,17 +178,17 @@ def test_what_noise_does():
     "Batch norm was behind with all of 10 seeds.",
 )
 def test_small_batches_cost():
-    right = []
-    for seed in seeds("Batch norm was behind with all of 10 seeds."):
-        for norm in ("batch", "layer"):
-            rng = np.random.default_rng(seed)
-            digits = digits_split(rng, standardized=True)
-            net = mlp([64] * 5 + [10], norm=norm, rng=rng)
-            kind = dict(lr=0.3 * 4 / 32, batch_size=4, steps=480, rng=rng)
-            for _ in fit(net, digits.x_train, digits.y_train, **kind):
-                pass
-            right.append(accuracy(net, digits.x_test, digits.y_test))
-    batch, layer = np.reshape(right, (10, 2)).T
+    fresh, right = seeds("Batch norm was behind with all of 10 seeds.", 20), []
+    for norm in ("batch", "layer"):
+        rngs = [np.random.default_rng(seed) for seed in fresh]
+        data = [digits_split(rng, standardized=True) for rng in rngs]
+        x, labels, x_test, test_labels = map(np.stack, zip(*data, strict=True))
+        net = stack([mlp([64] * 5 + [10], norm=norm, rng=rng) for rng in rngs])
+        kind = dict(lr=0.3 * 4 / 32, batch_size=4, steps=480, rng=rngs[0])
+        for _ in fit(net, x, labels, **kind):
+            pass
+        right.append(accuracy(net, x_test, test_labels))
+    batch, layer = right
     assert (batch < layer).all()
     assert np.median(batch) == pytest.approx(0.86, abs=0.025)
     assert np.median(layer) == pytest.approx(0.95, abs=0.01)

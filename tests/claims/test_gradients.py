@@ -11,6 +11,7 @@ from normlib.gradients.three_paths import measured_gradient, path_gradients
 from normlib.gradients.unit_before_norm import train_unit, unit_data, unit_loss
 from normlib.gradients.weight_decay import weight_decay_steps
 from normlib.lessons.gradients import EXERCISES
+from normlib.nets.watching import gather
 
 no_claim("05", "Moving one $x_i$ by 1 moves the mean", "definition")
 no_claim(
@@ -249,19 +250,22 @@ def test_decay_makes_larger_turns():
 @pytest.mark.parametrize("wrong_labels", [0.0, 0.4])
 def test_the_equilibrium(wrong_labels):
     """Right labels settle as well: length and angle within 4 % of the formulas."""
-    for seed in seeds("Only the product of the two is in sqrt(2 lr decay)."):
-        turned, lengths = [], []
-        for lr, decay in ((0.2, 0.04), (0.4, 0.02)):
-            records = weight_decay_steps(
-                seed, lr=lr, weight_decay=decay, steps=800, wrong_labels=wrong_labels
+    fresh = seeds("Only the product of the two is in sqrt(2 lr decay).")
+    lengths = []
+    for lr, decay in ((0.2, 0.04), (0.4, 0.02)):
+        run = gather(
+            weight_decay_steps(
+                fresh, lr=lr, weight_decay=decay, steps=800, wrong_labels=wrong_labels
             )
-            _, norms, gradients, angles = np.array(list(records))[400:].T
-            predicted = (lr / (2 * decay) * np.mean(gradients**2)) ** 0.25
-            assert norms.mean() == pytest.approx(predicted, rel=0.04)
-            turned.append(np.sqrt(np.mean(angles**2)))
-            lengths.append(norms.mean())
-        assert turned == pytest.approx([np.sqrt(2 * 0.008)] * 2, rel=0.04)
-        assert lengths[1] > 1.2 * lengths[0]
+        )
+        late = run.step > 400
+        square = np.mean(run.scaled_gradient[late] ** 2, axis=0)
+        predicted = (lr / (2 * decay) * square) ** 0.25
+        lengths.append(run.norm[late].mean(axis=0))
+        np.testing.assert_allclose(lengths[-1], predicted, rtol=0.04)
+        turned = np.sqrt(np.mean(run.angle[late] ** 2, axis=0))
+        np.testing.assert_allclose(turned, np.sqrt(2 * 0.008), rtol=0.04)
+    assert (lengths[1] > 1.2 * lengths[0]).all()
 
 
 @claim(

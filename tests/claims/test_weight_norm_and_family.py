@@ -18,6 +18,7 @@ from normlib.family.weight_parametrizations import (
 from normlib.gradients.effective_rate import same_trajectory
 from normlib.gradients.fixed_length import length_steps
 from normlib.lessons.weight_norm_and_family import lesson
+from normlib.nets.watching import gather
 
 no_claim("11", "Below are four digits, of one channel each.", "definition")
 no_claim("11", "One unit with four weights:", "definition")
@@ -218,29 +219,29 @@ def test_conditioning():
 def test_decay_and_a_fixed_length():
     expected = np.sqrt(2 * 0.4 * 0.02)
     assert 0.4 * 0.02 < 0.01
-    losses = []
-    for seed in seeds("At a fixed length the angle is there from the first step"):
-        usual, fixed = (
-            np.array(list(length_steps(seed, rule, lr=0.4, steps=500)))
-            for rule in ("decay", "fixed length")
-        )
-        losses.append([run[-100:, 4].mean() for run in (usual, fixed)])
-        np.testing.assert_allclose(fixed[:, 3], expected, rtol=0.02)
-        long = np.array(list(length_steps(seed, lr=0.4, steps=500, start=3.0)))
-        turned = [
-            np.median(long[part, 3]) / expected
-            for part in (slice(20), slice(80, 120), slice(-100, None))
-        ]
-        assert turned[0] < 0.15 and turned[1] < 0.5 and 0.85 < turned[2] < 1.15
-        ends = [np.median(run[-100:, 1]) for run in (usual, long)]
-        assert ends[1] == pytest.approx(ends[0], rel=0.15)
-    decay, fixed = np.median(losses, axis=0)
-    assert abs(fixed / decay - 1) < 0.03
+    fresh = seeds("At a fixed length the angle is there from the first step")
+    how = {"lr": 0.4, "steps": 500}
+    usual, fixed = (
+        gather(length_steps(fresh, rule, **how)) for rule in ("decay", "fixed length")
+    )
+    np.testing.assert_allclose(fixed.angle, expected, rtol=0.02)
+    long = gather(length_steps(fresh, start=3.0, **how))
+    turned = [
+        np.median(long.angle[part], axis=0) / expected
+        for part in (slice(20), slice(80, 120), slice(-100, None))
+    ]
+    assert (turned[0] < 0.15).all() and (turned[1] < 0.5).all()
+    assert ((turned[2] > 0.85) & (turned[2] < 1.15)).all()
+    ends = [np.median(run.length[-100:], axis=0) for run in (usual, long)]
+    np.testing.assert_allclose(ends[1], ends[0], rtol=0.15)
+    late = [np.median(run.loss[-100:].mean(axis=0)) for run in (usual, fixed)]
+    assert abs(late[1] / late[0] - 1) < 0.03
 
 
 @pytest.fixture(scope="module")
 def rises():
     """Return late over early at fresh seeds: gradient, length, product, by rule."""
+    fresh = seeds("So the rise is there, and the cure takes less than half of it away.")
     found = {}
     for rule, schedule in (
         ("decay", "constant"),
@@ -248,21 +249,14 @@ def rises():
         ("decay with the rate", "to zero"),
         ("fixed length", "to zero"),
     ):
-        rows = []
-        for seed in seeds(
-            "So the rise is there, and the cure takes less than half of it away."
-        ):
-            run = length_steps(
-                seed, rule, lr=0.4, steps=800, start=0.4, schedule=schedule
-            )
-            _, length, gradient, _, _ = np.array(list(run)).T
-            rows.append(
-                [
-                    np.median(values[-40:]) / np.median(values[160:320])
-                    for values in (gradient, length, length * gradient)
-                ]
-            )
-        found[rule, schedule] = np.array(rows)
+        how = {"lr": 0.4, "steps": 800, "start": 0.4, "schedule": schedule}
+        run = gather(length_steps(fresh, rule, **how))
+        found[rule, schedule] = np.array(
+            [
+                np.median(values[-40:], axis=0) / np.median(values[160:320], axis=0)
+                for values in (run.gradient, run.length, run.length * run.gradient)
+            ]
+        ).T
     return found
 
 
