@@ -51,6 +51,23 @@ def pytest_make_collect_report(collector):
     return report
 
 
+@pytest.fixture(autouse=True)
+def unpainted(request, monkeypatch):
+    """Let the tests of one notebook's figures ask for data and words only.
+
+    To paint what stands still takes most of the time that a figure needs to open. All
+    figures are painted in test_figures.py; a test that asks for pixels is `painted`.
+    """
+    if request.path.name.startswith("test_live_") and not (
+        request.node.get_closest_marker("painted")
+    ):
+        from normlib.live.figure import LiveFigure
+
+        for name in ("redraw", "_frame"):
+            monkeypatch.setattr(LiveFigure, name, lambda figure: None)
+        monkeypatch.setattr(LiveFigure, "_encode", lambda figure: b"")
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for the tests of one file."""

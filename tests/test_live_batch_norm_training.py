@@ -67,6 +67,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize(
     ("mistake", "setting"),
     [

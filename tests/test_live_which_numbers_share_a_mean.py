@@ -80,6 +80,7 @@ def test_the_bars_of_the_cube_are_the_counts(reading):
     assert figure.counts[at].get_text() == str(expected)
 
 
+@pytest.mark.painted
 def test_groups_that_do_not_divide_are_refused_and_stay_set():
     figure = topic.NormCube()
     figure.set(norm="group")
