@@ -246,6 +246,12 @@ def index(name, value):
     integer(name, value, minimum=0)
 
 
+def indices(name, value):
+    """Raise unless ``value`` is an integer of 0 or more, or a list of such."""
+    for one in value if isinstance(value, list) and value else [value]:
+        integer(name, one, minimum=0)
+
+
 def real(name, value):
     """Raise unless ``value`` is one finite real number."""
     number(name, value)

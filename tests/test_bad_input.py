@@ -25,7 +25,8 @@ HOME = Path(normlib.__file__).parent
 CHECKS = {"normlib.depth.mean_field.check_gain"}
 # May be one or several: [-1] is as good as -1.
 ONE_OR_MORE = {"axes", "average", "counts", "gamma", "initial", "var"}
-SEVERAL_SEEDS = {"length_steps"}  # a list trains several networks
+# A list of seeds trains several networks.
+SEVERAL_SEEDS = {"digits_network", "figure_one", "length_steps", "noisy_run"}
 
 
 def modules():

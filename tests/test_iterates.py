@@ -102,10 +102,27 @@ def test_one_wrong_label_is_found_before_the_first_update():
             next(loop)
 
 
-def test_iterates_are_those_of_one_network():
+def test_networks_at_once_are_as_each_alone():
+    """Each on its own cases; the one that diverges stands still."""
     x, labels = two_clouds()
-    with pytest.raises(ValueError, match="net must be a single network, got 2"):
-        iterates(stack([mlp([3, 2])] * 2), x, labels, lr=0.1, steps=3)
+    x, labels = np.array([x, 1e5 * x]), np.array([labels, labels[::-1]])
+    nets = [mlp([3, 9, 2], norm=None, rng=seed) for seed in (0, 1)]
+    options = {"lr": 0.5, "batch_size": 10, "steps": 9}
+    many = stack(nets)
+    runs = gather(iterates(many, x, labels, rng=[4, 5], **options))
+    assert runs.reason == "" and runs.loss.shape == (10, 2)
+    alone = gather(iterates(nets[0], x[0], labels[0], rng=4, **options))
+    np.testing.assert_allclose(runs.loss[:, 0], alone.loss)
+    np.testing.assert_allclose(many.params[0], nets[0].params)
+    other = gather(iterates(nets[1], x[1], labels[1], rng=5, **options))
+    assert "diverged" in other.reason
+    np.testing.assert_array_equal(many.params[1], nets[1].params)
+
+
+def test_networks_at_once_need_cases_of_their_own():
+    x, labels = two_clouds()
+    with pytest.raises(ValueError, match=r"x must have shape \(2, N, D\)"):
+        iterates(stack([mlp([3, 2])] * 2), x, labels, lr=0.1, steps=3, rng=[0, 1])
 
 
 def test_gather_stacks_fields_and_keeps_the_last_reason():

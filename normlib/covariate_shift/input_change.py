@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, index, integer, natural, real, reals, takes
+from normlib._arguments import choice, indices, integer, natural, real, reals, takes
 from normlib.nets.digits_network import digits_network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
@@ -23,13 +23,13 @@ class InputRecord(NamedTuple):
     ----------
     step : int
         Updates made so far.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Loss on the mini-batch, in nats.
-    accuracy : float
+    accuracy : float, or ndarray of shape (K,)
         Share of the 360 test digits that are classified right.
-    mean : ndarray of shape (width,)
+    mean : ndarray of shape (width,) or (K, width)
         Mean over the test digits of the input to each unit of the last hidden layer.
-    edges : ndarray of shape (2, width)
+    edges : ndarray of shape (2, width) or (2, K, width)
         15th and 85th percentile of the same.
     reason : str
         Empty, or why the run stopped early.
@@ -71,7 +71,7 @@ def last_hidden_input(net, x):
     return net.outputs[-3]
 
 
-@takes(width=natural, batch_size=natural, seed=index)
+@takes(width=natural, batch_size=natural, seed=indices)
 def figure_one(
     norm=None,
     *,
@@ -107,8 +107,9 @@ def figure_one(
         Updates.
     every : int, default 25
         Updates between two records.
-    seed : int, default 0
-        Weights, split of the data and order of the batches.
+    seed : int or list of K ints, default 0
+        Weights, split of the data and order of the batches; a list trains K networks at
+        once.
     dtype : dtype, default float64
         float32 is faster; single runs then differ in their last digits.
 
@@ -157,7 +158,7 @@ def _watch_inputs(net, digits, loop, every):
         if iterate.step % every == 0 or iterate.reason:
             inputs = last_hidden_input(net, digits.x_test)
             accuracy = evaluate(net, *digits.test)[1]
-            mean, edges = inputs.mean(0), np.percentile(inputs, EDGES, axis=0)
+            mean, edges = inputs.mean(-2), np.percentile(inputs, EDGES, axis=-2)
             step, loss, reason = iterate.step, iterate.loss, iterate.reason
             yield InputRecord(step, loss, accuracy, mean, edges, reason)
 

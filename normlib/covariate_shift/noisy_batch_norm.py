@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, index, integer, natural, takes
+from normlib._arguments import choice, indices, integer, natural, takes
 from normlib.covariate_shift.input_change import last_hidden_input
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Layer
@@ -141,7 +141,7 @@ def with_noise(net, rng, constants=None):
         if not layer.params:
             layers.append(Noise(rng, constants))
         layers.append(layer)
-    return Network(layers, dtype=net.dtype)
+    return Network(layers, dtype=net.dtype, networks=net.networks)
 
 
 class NoiseRecord(NamedTuple):
@@ -151,15 +151,15 @@ class NoiseRecord(NamedTuple):
     ----------
     step : int
         Updates made so far.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Loss on the mini-batch.
-    accuracy : float
+    accuracy : float, or ndarray of shape (K,)
         Share of the test digits classified right, noise off, with the statistics of
         the test digits; nan at steps where it was not asked for.
-    mean : ndarray of shape (width,)
+    mean : ndarray of shape (width,) or (K, width)
         Mean over 128 fixed training digits of the input to each unit of the last
         hidden layer, noise on, batch statistics.
-    quiet_loss : float
+    quiet_loss : float, or ndarray of shape (K,)
         Loss on all training digits, noise off, with their statistics; nan as the
         accuracy. `loss` has the noise in it, so that it cannot be compared.
     reason : str
@@ -180,7 +180,7 @@ class NoiseRecord(NamedTuple):
     reason: str = ""
 
 
-@takes(width=natural, batch_size=natural, seed=index)
+@takes(width=natural, batch_size=natural, seed=indices)
 def noisy_run(
     norm=None,
     noise=False,
@@ -218,8 +218,9 @@ def noisy_run(
         Updates between two tests.
     constants : NoiseConstants, optional
         Ranges of the noise.
-    seed : int, default 0
-        Split, weights, order of the batches and noise.
+    seed : int or list of K ints, default 0
+        Split, weights, order of the batches and noise; a list trains K networks at
+        once.
 
     Yields
     ------
@@ -250,7 +251,7 @@ def noisy_run(
         seed, norm, activation=activation, depth=depth, width=width
     )
     if noise:
-        net = with_noise(net, np.random.default_rng([seed, 1]), constants)
+        net = with_noise(net, np.random.default_rng([*np.ravel(seed), 1]), constants)
     loop = iterates(
         net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
@@ -259,9 +260,10 @@ def noisy_run(
 
 def _watch_noise(net, digits, loop, test_every):
     for step, _, _, loss, _, reason in loop:
-        mean = last_hidden_input(net, digits.x_train[:128]).mean(0)
-        tested = step % test_every == 0
-        accuracy, quiet = _without_noise(net, digits) if tested else (np.nan, np.nan)
+        mean = last_hidden_input(net, digits.x_train[..., :128, :]).mean(-2)
+        accuracy = quiet = np.full(np.shape(loss), np.nan)
+        if step % test_every == 0:
+            accuracy, quiet = _without_noise(net, digits)
         yield NoiseRecord(step, loss, accuracy, mean, quiet, reason)
 
 

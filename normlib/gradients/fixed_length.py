@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, number
+from normlib._arguments import choice, indices, integer, number, takes
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.gradients.weight_decay import angle, length, noisy_digits
 from normlib.nets.training import LOSS_LIMIT, loss_and_gradient, sgd_step
@@ -39,6 +39,7 @@ class LengthRecord(NamedTuple):
     loss: float
 
 
+@takes(seed=indices)
 def length_steps(
     seed=0,
     rule="decay",
@@ -96,8 +97,6 @@ def length_steps(
     >>> [round(float(record.angle), 3) for record in found]
     [0.089, 0.089, 0.089]
     """
-    for one in seed if isinstance(seed, list) else [seed]:
-        integer("seed", one, minimum=0)
     choice("rule", rule, RULES)
     choice("schedule", schedule, SCHEDULES)
     lr = number("lr", lr, positive=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, natural, number, takes
+from normlib._arguments import index, integer, natural, number, takes
 from normlib.landscape.along_gradient import MULTIPLES, walk_along_gradient
 from normlib.landscape.sharpness import top_eigenvalue
 from normlib.nets.digits_network import digits_network
@@ -41,7 +41,7 @@ class Curvature(NamedTuple):
     reason: str = ""
 
 
-@takes(digits=natural)
+@takes(digits=natural, seed=index)
 def curvature_while_training(
     norm=None,
     *,

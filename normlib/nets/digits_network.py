@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from normlib._arguments import generator, index, integer, natural, takes
-from normlib.datasets import digits_split
-from normlib.nets.network import mlp
+from normlib._arguments import generator, indices, integer, natural, takes
+from normlib.datasets import Digits, digits_split
+from normlib.nets.network import mlp, stack
 
 
-@takes(seed=index, width=natural)
+@takes(seed=indices, width=natural)
 def digits_network(
     seed,
     norm=None,
@@ -23,9 +23,10 @@ def digits_network(
 
     Parameters
     ----------
-    seed : int
+    seed : int or list of K ints
         Decides the split, then the weights; the generator that is returned goes on
-        to decide the order of the batches.
+        to decide the order of the batches. A list gives K networks at once, each with
+        a split of its own, and their generators.
     norm : {None, "batch", "layer", "rms", "group:8"}, default None
         Norm of the hidden layers.
     activation : {"linear", "relu", "tanh", "sigmoid"}, default "relu"
@@ -44,8 +45,8 @@ def digits_network(
     net : Network
         64 inputs, `depth` layers of `width` units, 10 outputs.
     digits : Digits
-        The data.
-    rng : numpy.random.Generator
+        The data; those of K networks have a leading axis.
+    rng : numpy.random.Generator, or list of K
         For what comes next.
 
     Examples
@@ -54,6 +55,13 @@ def digits_network(
     >>> net.forward(digits.x_test).shape
     (360, 10)
     """
+    if isinstance(seed, list):
+        how = {"activation": activation, "depth": depth, "width": width, "dtype": dtype}
+        how |= {"standardized": standardized, **options}
+        nets, data, rngs = zip(
+            *(digits_network(one, norm, **how) for one in seed), strict=True
+        )
+        return stack(nets), Digits(*map(np.stack, zip(*data, strict=True))), list(rngs)
     rng = generator(seed)
     digits = digits_split(rng, standardized, dtype=dtype)
     sizes = [64, *[width] * integer("depth", depth), 10]

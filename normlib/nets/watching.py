@@ -28,9 +28,9 @@ class Iterate(NamedTuple):
         Number of updates made so far.
     x, targets : ndarray
         The batch of the coming update.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Loss on that batch, batch norm in the mode of the network.
-    gradient : ndarray of shape (P,)
+    gradient : ndarray of shape (P,) or (K, P)
         Its gradient; the loop keeps it, so look but do not write.
     reason : str
         Empty, or why this is the last iterate (the run has diverged).
@@ -56,9 +56,9 @@ def iterates(
         Changed in place by gradient descent. What is done to its parameters
         while the loop waits must be undone before it goes on.
     x : ndarray of shape (N, D)
-        Inputs.
+        Inputs. K networks at once take (K, N, D), each its own.
     targets : ndarray
-        Labels of shape (N,), or what `loss` takes.
+        Labels of shape (N,), or what `loss` takes; of shape (K, N) for K networks.
     lr : float
         Learning rate, 0 or more. With 0 the weights stay frozen.
     batch_size : int or None, default None
@@ -66,7 +66,7 @@ def iterates(
     steps : int
         Number of updates, 0 or more.
     rng : int or numpy.random.Generator, default 0
-        Order of the examples.
+        Order of the examples. K networks take a list of K, each its own order.
     loss : callable, default softmax_cross_entropy
         ``loss(outputs, targets) -> (value, doutputs)``.
 
@@ -75,7 +75,8 @@ def iterates(
     Iterate
         Of steps 0, 1, ..., `steps`: the last one shows the network after all
         updates. If the loss is above 1e6 or not finite, `reason` says so and the
-        loop ends there.
+        loop ends there; of K networks, those that diverge stand still, and the loop
+        ends when all have.
 
     Raises
     ------
@@ -92,14 +93,18 @@ def iterates(
     >>> len(losses), losses[-1] < losses[0]
     (21, True)
     """
-    if net.networks is not None:
-        raise ValueError(
-            f"net must be a single network, got {net.networks} at once; run the loop "
-            "for each, or fit them with normlib.nets.training.fit"
-        )
     lr = number("lr", lr, minimum=0)
-    steps, rng = integer("steps", steps, minimum=0), generator(rng)
+    many = net.networks is not None
+    steps = integer("steps", steps, minimum=0)
+    rng = [generator(one) for one in rng] if many else generator(rng)
     x, targets = np.asarray(x, dtype=net.dtype), np.asarray(targets)
+    if many and (
+        x.ndim < 3 or len(x) != net.networks or x.shape[:2] != targets.shape[:2]
+    ):
+        raise ValueError(
+            f"x must have shape ({net.networks}, N, D) for {net.networks} networks, "
+            f"each with its own cases and targets, got {x.shape} and {targets.shape}"
+        )
     single = x.ndim == 0 or targets.ndim == 0
     if single or x.size == 0 or len(x) != len(targets) or not np.isfinite(x).all():
         raise ValueError(
@@ -112,6 +117,10 @@ def iterates(
         check_integers(targets)
     if batch_size is None:
         batches = iter(lambda: slice(None), None)
+    elif many:
+        each = [minibatches(x.shape[1], batch_size, one) for one in rng]
+        rows = np.arange(len(x))[:, None]
+        batches = ((rows, np.array(chosen)) for chosen in zip(*each, strict=True))
     else:
         batches = minibatches(len(x), batch_size, rng)
     return _loop(net, x, targets, lr, batches, steps, loss)
@@ -119,17 +128,21 @@ def iterates(
 
 def _loop(net, x, targets, lr, batches, steps, loss):
     batch_loss = check_first(loss, targets)
+    stopped = np.zeros(net.networks or 1, dtype=bool)
     for step in range(steps + 1):
         batch = next(batches)
         with np.errstate(over="ignore", invalid="ignore"):
             value = loss_and_gradient(net, x[batch], targets[batch], loss=batch_loss)
-        value, batch_loss = float(value), loss
+        value, batch_loss = value if net.networks else float(value), loss
         gradient = net.grads.copy()
-        reason = "" if value <= LOSS_LIMIT else _why(value, step)
+        stopped |= np.logical_not(value <= LOSS_LIMIT)  # NaN stops too
+        reason = _why(np.max(value), step) if stopped.all() else ""
         yield Iterate(step, x[batch], targets[batch], value, gradient, reason)
         if reason or step == steps:
             return
         net.grads[...] = gradient
+        if stopped.any():
+            net.grads[stopped] = 0
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges
             sgd_step(net, lr)
 

@@ -46,24 +46,28 @@ no_claim(
 @functools.cache
 def inputs(norm, lr):
     """Return steps to 90 %, total change and that over the width, seed by seed."""
+    fresh = seeds("layer norm speeds it up while the inputs change more")
+    options = {"init": 0.3, "width": 32, "steps": 400, "every": 20}
+    run = gather(figure_one(norm, lr=lr, seed=fresh, dtype=np.float32, **options))
     found = []
-    for seed in seeds("layer norm speeds it up while the inputs change more"):
-        options = {"init": 0.3, "width": 32, "steps": 400, "every": 20}
-        run = gather(figure_one(norm, lr=lr, seed=seed, **options))
-        total = total_change(run.mean)
-        width = (run.edges[:, 1] - run.edges[:, 0]).mean()
-        found.append((steps_to_accuracy(run), total, total / width))
+    for k in range(len(fresh)):
+        total = total_change(run.mean[:, k])
+        width = (run.edges[:, 1, k] - run.edges[:, 0, k]).mean()
+        steps = steps_to_accuracy(run._replace(accuracy=run.accuracy[:, k]))
+        found.append((steps, total, total / width))
     return np.array(found).T
 
 
 @functools.cache
 def noise(task, lr, norm, times):
     """Return changes over 1, 20, 50 steps, accuracy at 50, 110, last loss, by seed."""
+    fresh = seeds("noise that changes the inputs at every step")
+    runs = gather(live.noise_run(task, lr, norm, times, fresh))
     found = []
-    for seed in seeds("noise that changes the inputs at every step"):
-        run = gather(live.noise_run(task, lr, norm, times, seed))
-        right = [live.reached(run, step) for step in (50, 110)]
-        found.append((*live.changes_of(run), *right, run.quiet_loss[-1]))
+    for k in range(len(fresh)):
+        right = [runs.accuracy[step, k] for step in (50, 110)]
+        run = runs._replace(mean=runs.mean[:, k])
+        found.append((*live.changes_of(run), *right, runs.quiet_loss[-1, k]))
     return np.array(found).T
 
 
