@@ -188,6 +188,19 @@ def test_every_touch_asks_for_controls_that_there_are_and_moves_one(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_numbers_are_written_as_in_the_notebooks(name):
+    """42 %, 1e-5 and 2e8; Python itself writes 42%, 1e-05 and 2.0e+08."""
+    figure = opened(name)
+    options = [getattr(c, "options", None) or () for c in figure.controls.values()]
+    words = [
+        *(seen.sentence for seen in swept(name, True)),
+        *(text.get_text() for text in figure.figure.findobj(Text)),
+        *(str(o[0] if isinstance(o, tuple) else o) for o in itertools.chain(*options)),
+    ]
+    assert [w for w in words if re.search(r"\d%|\d(\.0)?e(\+|-?0)|\d\.0e", w)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_coming_back_gives_the_same_picture(name):
     """What is seen depends on the setting only, not on how one got there."""
     for lecture in (False, True):

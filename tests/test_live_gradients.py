@@ -190,7 +190,7 @@ def test_without_decay_the_length_never_falls(lr):
 @pytest.mark.parametrize(
     ("lr", "weight_decay"), [(0.2, 0.04), (0.4, 0.02), (0.4, 0.04)]
 )
-@pytest.mark.parametrize("labels", ["right", "40% random"])
+@pytest.mark.parametrize("labels", ["right", "40 % random"])
 def test_the_digits_network_settles_where_predicted(lr, weight_decay, labels):
     figure = Equilibrium()
     figure.set(lr=lr, weight_decay=weight_decay, labels=labels)

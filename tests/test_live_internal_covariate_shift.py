@@ -108,9 +108,9 @@ def test_the_noise_figure_shows_its_runs_and_their_change(times):
     np.testing.assert_allclose(figure.change["batch, noise"].get_ydata(), changes)
     said = " / ".join(f"{value:.2f}" for value in changes)
     assert f"{said} with batch norm and noise." in figure.sentence
-    assert f"{run.accuracy[50]:.0%} with noise after it" in figure.sentence
+    assert f"{100 * run.accuracy[50]:.0f} % with noise after it" in figure.sentence
     ends = figure.notes["batch, noise"].get_text()
-    assert ends == f"ends at {run.accuracy[110]:.0%}"
+    assert ends == f"ends at {100 * run.accuracy[110]:.0f} %"
 
 
 def test_noise_of_zero_is_no_noise():

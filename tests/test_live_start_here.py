@@ -30,7 +30,7 @@ def test_the_bars_are_what_plain_training_gives(norm):
             found = net.forward(digits.x_test * np.float32(scale)).argmax(axis=1)
         share = np.mean(found == digits.y_test)
         assert figure.bars[k].get_width() == pytest.approx(share)
-        assert figure.shares[k].get_text() == f"{share:.0%}"
+        assert figure.shares[k].get_text() == f"{100 * share:.0f} %"
 
 
 def test_a_run_that_diverges_is_said_to_leave_the_picture():

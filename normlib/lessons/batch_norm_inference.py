@@ -308,7 +308,7 @@ SWITCHES = [
         "does: it uses the old numbers, and 84 instead of 94 percent are right.",
         {"update": False, "gain": 3.0},
         lambda figure: (
-            "84% of" in figure.sentence
+            "84 % of" in figure.sentence
             and f"{frozen(True, True, True, 3.0)[3]:.0%}" == "94%"
         ),
     ),

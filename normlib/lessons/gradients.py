@@ -230,7 +230,7 @@ EQUILIBRIUM = [
     ),
     Notice(
         "Forty percent of the labels random: it settles too, at another length.",
-        {"lr": 0.2, "weight_decay": 0.04, "labels": "40% random"},
+        {"lr": 0.2, "weight_decay": 0.04, "labels": "40 % random"},
         _settled,
     ),
     Notice(

@@ -35,8 +35,8 @@ class Epsilon(LiveFigure):
     def make_controls(self):
         """Return the controls: factor on the weights, eps and unit."""
         return {
-            "factor": controls.log_slider("weights times", -6, 0, 0.01, 0.25),
-            "eps": controls.log_slider("eps", -8, -1, 1e-8, 0.25),
+            "factor": controls.log_slider("weights times", -6, 0, 0.01, 0.5),
+            "eps": controls.log_slider("eps", -8, -1, 1e-8, 0.5),
             "unit": controls.whole("unit d", 0, UNITS - 1, 11),
         }
 
@@ -121,7 +121,7 @@ class Rounding(LiveFigure):
 
     def make_controls(self):
         """Return the controls: offset, float type and unit."""
-        options = [(f"{v:g}", k) for k, v in enumerate(OFFSETS)]
+        options = [(style.as_in_prose(f"{v:g}"), k) for k, v in enumerate(OFFSETS)]
         return {
             "offset": controls.steps("add to the bias", options, OFFSETS.index(1e2)),
             "dtype": controls.choice("floats", ["float32", "float64"], "float32"),

@@ -35,7 +35,7 @@ def whole(description, low, high, value, step=1):
 
 def log_slider(description, low, high, value, step=0.1):
     """Return a slider over powers of ten; `low` and `high` are exponents."""
-    # 0.010 reads better than 1.0e-2, 100 than 1.0e+2, and 1.0e-6 than 0.0000010.
+    # 0.010 reads better than 1e-2, 100 than 1e+2, and 1e-6 than 0.0000010.
     plain = ".2g" if low >= -4 and high < 2 else ".0f" if 0 <= low < high < 5 else ""
     return widgets.FloatLogSlider(
         description=description,
@@ -44,7 +44,7 @@ def log_slider(description, low, high, value, step=0.1):
         max=high,
         value=value,
         step=step,
-        readout_format=plain or ".1e",
+        readout_format=plain or ".0e",
         style=_WIDE,
     )
 

@@ -307,6 +307,9 @@ class LiveFigure:
 
     def _publish(self):
         """Paint the moving artists and send picture and sentence to the page."""
+        for artist in self.moving:
+            if isinstance(artist, Text):
+                artist.set_text(style.as_in_prose(artist.get_text()))
         self._frame()
         self.png = self._encode()
         self.picture.show(self.png, self.sentence)
@@ -319,7 +322,7 @@ class LiveFigure:
         return buffer.getvalue()
 
     def _tell(self, sentence):
-        self.sentence = sentence
+        self.sentence = style.as_in_prose(sentence)
         self._publish()
 
     def _update(self):

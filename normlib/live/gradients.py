@@ -517,7 +517,7 @@ class Equilibrium(LiveFigure):
             "lr": controls.steps("learning rate", [0.2, 0.4], 0.2),
             "weight_decay": controls.steps("weight decay", [0.02, 0.04], 0.02),
             "start": controls.steps("initial weights times", [0.3, 1.0, 3.0], 1.0),
-            "labels": controls.choice("labels", ["right", "40% random"], "right"),
+            "labels": controls.choice("labels", ["right", "40 % random"], "right"),
         }
 
     def draw(self, fig):

@@ -477,7 +477,7 @@ class Epsilon(_Scene):
     def make_controls(self):
         """Return the controls: eps, scale, divisor, turn."""
         return {
-            "eps": controls.log_slider("eps", -6, 0, 1e-5, 0.25),
+            "eps": controls.log_slider("eps", -6, 0, 1e-5, 0.5),
             "scale": controls.log_slider("times", -3, 0, 10**-2.2, 0.1),
             "divisor": controls.choice("variance with", ["1/n", "1/(n-1)"], "1/n"),
             "turn": self.turn_slider(),
@@ -535,9 +535,9 @@ class Epsilon(_Scene):
         )
         inside = int((lengths < 0.99 * np.sqrt(3)).sum())
         return (
-            f"{divisor}, eps = {eps:.1e}: lengths from {lengths.min():.2f} to "
+            f"{divisor}, eps = {eps:.2g}: lengths from {lengths.min():.2f} to "
             f"{lengths.max():.2f} for standard deviations from "
-            f"{x.std(axis=-1).min():.1e} to {x.std(axis=-1).max():.1e}; {inside} of "
+            f"{x.std(axis=-1).min():.2g} to {x.std(axis=-1).max():.2g}; {inside} of "
             f"{len(x)} points are more than 1% inside the circle of radius 1.73."
             + self.from_view(turn)
         )

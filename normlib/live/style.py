@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -175,6 +176,15 @@ class SignedCells:
 def counted(number, noun):
     """Return a number with its noun, as in "1 step" and "2 steps"."""
     return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
+def as_in_prose(words):
+    """Return words with their numbers as the notebooks write them.
+
+    Python's own 42%, 1e-05 and 2.0e+08 become 42 %, 1e-5 and 2e8.
+    """
+    words = re.sub(r"(?<=\d)%", " %", words)
+    return re.sub(r"(?<=\d)(\.0)?e(-?)\+?0*(?=\d)", r"e\2", words)
 
 
 def luminance(color):

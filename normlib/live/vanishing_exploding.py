@@ -34,13 +34,13 @@ def depth_touch(ax):
 
 
 def two_digits(value):
-    """Return a positive number in two digits: 2,000, 0.23, 1.2e-09."""
+    """Return a positive number in two digits: 2,000, 0.23, 1.2e-9."""
     if value < 1e-100:
         return "0 (below 1e-100)"
     if 1e-3 <= value < 1e5:
         digits = max(0, 1 - int(np.floor(np.log10(value))))
         return f"{float(f'{value:.2g}'):,.{digits}f}"
-    return f"{value:.1e}"
+    return style.as_in_prose(f"{value:.1e}")
 
 
 def gradient_axes(fig, deepest):
