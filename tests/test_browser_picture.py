@@ -150,7 +150,7 @@ def test_a_finger_picks_a_cell(live):
     assert until(lambda: "x[0, 3]" in sentence(live)), sentence(live)
 
 
-# A thousand moves at once, faster than any hand and any kernel; new pictures are counted.
+# A thousand moves at once, faster than any hand and any kernel; pictures are counted.
 DRAG_FAST = """(spot, [x, y]) => {
   window.pictures = 0;
   new MutationObserver((changes) => { window.pictures += changes.length; }).observe(
