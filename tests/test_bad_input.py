@@ -26,7 +26,14 @@ CHECKS = {"normlib.depth.mean_field.check_gain"}
 # May be one or several: [-1] is as good as -1.
 ONE_OR_MORE = {"axes", "average", "counts", "gamma", "initial", "var"}
 # A list of seeds trains several networks.
-SEVERAL_SEEDS = {"digits_network", "figure_one", "length_steps", "noisy_run"}
+SEVERAL_SEEDS = {
+    "deep_linear_shift",
+    "digits_network",
+    "digits_shift",
+    "figure_one",
+    "length_steps",
+    "noisy_run",
+}
 
 
 def modules():

@@ -147,9 +147,8 @@ def test_a_step_off_the_scale_warns_of_nothing():
 
 def means(experiment, seeds=FRESH, **settings):
     """Cosine per layer (mean over training) and last loss, mean over seeds."""
-    histories = [gather(experiment(seed=seed, **settings)) for seed in seeds]
-    cosine = np.mean([np.nanmean(h.cosine, axis=0) for h in histories], axis=0)
-    return cosine, np.mean([h.loss[-1] for h in histories])
+    history = gather(experiment(seed=list(seeds), **settings))
+    return np.nanmean(history.cosine, axis=0).mean(axis=-1), history.loss[-1].mean()
 
 
 @pytest.mark.slow

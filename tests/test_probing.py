@@ -18,6 +18,7 @@ from normlib.landscape.sharpness import hessian_vector_product, top_eigenvalue
 from normlib.nets.losses import half_squared_error
 from normlib.nets.network import mlp, stack
 from normlib.nets.training import loss_and_gradient
+from normlib.nets.watching import gather
 
 LOOKS = {
     "shift": lambda net, x, y, **options: internal_covariate_shift(
@@ -82,10 +83,21 @@ def test_data_that_are_not_finite_are_refused_by_name(case, look, bad):
         LOOKS[look](case.net, np.ones((12, 3)), targets, loss=half_squared_error)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", sorted(LOOKS.keys() - {"shift"}))
 def test_a_stack_of_networks_is_refused(case, look):
     with pytest.raises(ValueError, match="net must be a single network, got 2"):
         LOOKS[look](stack([case.net] * 2), case.x, case.labels)
+
+
+@pytest.mark.parametrize("experiment", [deep_linear_shift, digits_shift])
+def test_the_shift_of_networks_at_once_is_that_of_each(experiment):
+    settings = {"norm": "batch", "layers": (2, 5), "steps": 6, "every": 3, "width": 8}
+    many = gather(experiment(seed=[3, 4], **settings))
+    for k, seed in enumerate((3, 4)):
+        alone = gather(experiment(seed=seed, **settings))
+        np.testing.assert_allclose(many.loss[:, k], alone.loss)
+        np.testing.assert_allclose(many.cosine[..., k], alone.cosine, rtol=1e-6)
+        np.testing.assert_allclose(many.distance[..., k], alone.distance, rtol=1e-6)
 
 
 def test_a_direction_that_is_not_finite_is_refused_by_name(case):

@@ -15,7 +15,7 @@ import numpy as np
 from normlib._arguments import (
     choice,
     generator,
-    index,
+    indices,
     integer,
     natural,
     number,
@@ -25,8 +25,8 @@ from normlib._arguments import (
 from normlib.datasets import linear_teacher
 from normlib.nets.digits_network import digits_network
 from normlib.nets.losses import half_squared_error, softmax_cross_entropy
-from normlib.nets.network import mlp
-from normlib.nets.probing import check_batch, plain_linears, untouched
+from normlib.nets.network import mlp, stack
+from normlib.nets.probing import check_finite, plain_linears, untouched
 from normlib.nets.training import loss_and_gradient, sgd_step
 from normlib.nets.watching import iterates
 
@@ -36,9 +36,9 @@ class Shift(NamedTuple):
 
     Attributes
     ----------
-    distance : ndarray of shape (L,)
+    distance : ndarray of shape (L,) or, of K networks, (L, K)
         l2 norm of the difference of the two gradients; 0 without shift.
-    cosine : ndarray of shape (L,)
+    cosine : ndarray of shape (L,) or (L, K)
         Cosine of their angle; 1 without shift, nan if one of them is 0.
     """
 
@@ -53,9 +53,9 @@ class ShiftRecord(NamedTuple):
     ----------
     step : int
         Updates made so far.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Loss on the batch of the coming update.
-    distance, cosine : ndarray of shape (L,)
+    distance, cosine : ndarray of shape (L,) or (L, K)
         As in `Shift`.
     reason : str
         Empty, or why the run stopped early.
@@ -94,7 +94,7 @@ def internal_covariate_shift(
     Returns
     -------
     Shift
-        distance and cosine, arrays of shape (len(layers),).
+        distance and cosine, arrays of shape (len(layers),), and K for K networks.
 
     Notes
     -----
@@ -121,7 +121,7 @@ def internal_covariate_shift(
     """
     parts = _weight_slices(net, layers)
     lr = number("lr", lr, minimum=0)
-    check_batch(net, x, targets)
+    check_finite(net, x, targets)
     with untouched(net):
         loss_and_gradient(net, x, targets, loss=loss)
         before, old = net.grads.copy(), net.params.copy()
@@ -129,10 +129,10 @@ def internal_covariate_shift(
         new = net.params.copy()
         after = np.empty_like(before)
         for part in parts:
-            net.params[: part.start] = new[: part.start]
-            net.params[part.start :] = old[part.start :]
+            net.params[..., : part.start] = new[..., : part.start]
+            net.params[..., part.start :] = old[..., part.start :]
             loss_and_gradient(net, x, targets, loss=loss)
-            after[part] = net.grads[part]
+            after[..., part] = net.grads[..., part]
     return _compare(before, after, parts)
 
 
@@ -149,13 +149,20 @@ def _weight_slices(net, layers):
 
 
 def _compare(before, after, parts):
-    nan = np.full(len(parts), np.nan)
+    found = []
     with np.errstate(over="ignore", invalid="ignore"):
-        distance = np.array([np.linalg.norm(before[p] - after[p]) for p in parts])
-        inner = np.array([before[p] @ after[p] for p in parts])
-        lengths = [np.linalg.norm(before[p]) * np.linalg.norm(after[p]) for p in parts]
-        cosine = np.divide(inner, lengths, out=nan, where=np.array(lengths) > 0)
+        for part in parts:
+            g, moved = before[..., part], after[..., part]
+            lengths = _length(g) * _length(moved)
+            nan = np.full(lengths.shape, np.nan)
+            cosine = np.divide(np.vecdot(g, moved), lengths, out=nan, where=lengths > 0)
+            found.append((_length(g - moved), cosine))
+    distance, cosine = (np.array(values) for values in zip(*found, strict=True))
     return Shift(distance, cosine)
+
+
+def _length(g):
+    return np.sqrt(np.vecdot(g, g))
 
 
 def shift_while_training(
@@ -203,14 +210,14 @@ def shift_while_training(
 def _watch_shift(net, loop, lr, layers, every, loss):
     for step, x, targets, value, _, reason in loop:
         if reason:
-            nan = np.full(len(layers), np.nan)
+            nan = np.full((len(layers), *np.shape(value)), np.nan)
             yield ShiftRecord(step, value, nan, nan, reason)
         elif step % every == 0:
             shift = internal_covariate_shift(net, x, targets, lr, layers, loss=loss)
             yield ShiftRecord(step, value, *shift)
 
 
-@takes(width=natural, cases=natural, seed=index)
+@takes(width=natural, cases=natural, seed=indices)
 def deep_linear_shift(
     norm=None,
     *,
@@ -239,8 +246,8 @@ def deep_linear_shift(
         Updates, and updates between two measurements.
     layers : sequence of int, default (5, 12, 20)
         Layers to look at.
-    seed : int, default 0
-        Data and weights.
+    seed : int or list of K ints, default 0
+        Data and weights; a list trains K networks at once.
 
     Yields
     ------
@@ -265,10 +272,7 @@ def deep_linear_shift(
     >>> record.step, record.cosine.shape
     (0, (3,))
     """
-    rng = generator(seed)
-    x, y = linear_teacher(rng, cases, n_in=width)
-    sizes = [width] * (integer("depth", depth) + 1) + [10]
-    net = mlp(sizes, activation="linear", norm=norm, init="lecun", rng=rng)
+    net, x, y, rng = _linear_task(seed, norm, integer("depth", depth), width, cases)
     return shift_while_training(
         net,
         x,
@@ -277,11 +281,25 @@ def deep_linear_shift(
         steps=steps,
         layers=layers,
         every=every,
+        rng=rng,
         loss=half_squared_error,
     )
 
 
-@takes(width=natural, batch_size=natural, seed=index)
+def _linear_task(seed, norm, depth, width, cases):
+    """Return a deep linear network, inputs, targets and the generator; K for a list."""
+    if isinstance(seed, list):
+        parts = [_linear_task(one, norm, depth, width, cases) for one in seed]
+        nets, x, y, rngs = zip(*parts, strict=True)
+        return stack(nets), np.array(x), np.array(y), rngs
+    rng = generator(seed)
+    x, y = linear_teacher(rng, cases, n_in=width)
+    sizes = [width] * (depth + 1) + [10]
+    net = mlp(sizes, activation="linear", norm=norm, init="lecun", rng=rng)
+    return net, x, y, rng
+
+
+@takes(width=natural, batch_size=natural, seed=indices)
 def digits_shift(
     norm=None,
     *,
@@ -318,8 +336,8 @@ def digits_shift(
     layers : sequence of int, default (1, 3, 5)
         Hidden layers to look at; 1 takes the weights that read hidden layer 1, so
         that something comes before them.
-    seed : int, default 0
-        Split, weights and order of the batches.
+    seed : int or list of K ints, default 0
+        Split, weights and order of the batches; a list trains K networks at once.
 
     Yields
     ------

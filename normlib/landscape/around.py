@@ -23,7 +23,7 @@ from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Linear
 from normlib.nets.losses import softmax_cross_entropy
 from normlib.nets.network import stack
-from normlib.nets.probing import check_batch, plain_linears
+from normlib.nets.probing import check_batch, check_single, plain_linears
 from normlib.nets.training import LOSS_LIMIT, evaluate, fit
 
 
@@ -82,6 +82,7 @@ def random_direction(net, rng, kind="filter"):
     True
     """
     choice("kind", kind, ("filter", "raw"))
+    check_single(net)
     rng, linears = generator(rng), plain_linears(net)
     direction = np.zeros_like(net.params)
     for layer in linears:

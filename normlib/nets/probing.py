@@ -88,6 +88,18 @@ def check_batch(net, x, targets):
     >>> check_batch(mlp([2, 3]), np.eye(2), np.array([0, 1]))
     """
     check_single(net)
+    check_finite(net, x, targets)
+
+
+@takes(x=reals)
+def check_finite(net, x, targets):
+    """Raise an error if a batch holds NaN or infinity; see `check_batch`.
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> check_finite(mlp([2, 3]), np.eye(2), np.array([0, 1]))
+    """
     float_array("x", np.asarray(x, dtype=net.dtype))
     targets = np.asarray(targets)
     if targets.dtype.kind == "f":
@@ -100,7 +112,7 @@ def plain_linears(net):
     Parameters
     ----------
     net : Network
-        Single, not a stack of networks.
+        One, or a stack of them.
 
     Returns
     -------
@@ -119,7 +131,6 @@ def plain_linears(net):
     >>> len(plain_linears(mlp([2, 3, 1])))
     2
     """
-    check_single(net)
     linears = [layer for layer in net.walk() if isinstance(layer, Linear)]
     for layer in linears:
         if "weight" not in layer.params:

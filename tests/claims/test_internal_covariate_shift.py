@@ -75,13 +75,9 @@ def noise(task, lr, norm, times):
 def shifts(stack, norm, lr):
     """Return the cosine by layer and the last loss, seed by seed."""
     which = live.LATE if stack == "25 linear" else slice(None)  # what is looked at
-    runs = [
-        gather(live.shift_run(stack, norm, lr, seed, which))
-        for seed in seeds("gradients that change because earlier layers moved")
-    ]
-    return np.array([r.cosine.mean(0) for r in runs]), np.array(
-        [r.loss[-1] for r in runs]
-    )
+    fresh = seeds("gradients that change because earlier layers moved")
+    run = gather(live.shift_run(stack, norm, lr, fresh, which))
+    return run.cosine.mean(0).T, run.loss[-1]
 
 
 def ahead(lr):
