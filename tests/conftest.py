@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ import pytest
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# A look for garbage among all that tests keep, figures above all, takes half a second.
 gc.set_threshold(700, 10, 100)
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -104,6 +104,22 @@ def watch(context):
     watch.end()
 
 
+def pytest_collection_finish():
+    # A look for garbage among all that was imported and collected takes a third of a
+    # second; none of it becomes garbage.
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """In a worker forget the figures of a topic after its tests; it grew to 2 GB."""
+    if not hasattr(item.config, "workerinput") or nextitem is None:
+        return
+    here, there = (topic_of(i.nodeid) or i.path for i in (item, nextitem))
+    if here != there and "figure_checks" in sys.modules:
+        sys.modules["figure_checks"].forget()
+
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest: the browser, the later notebooks first."""
     browser = [item for item in items if item.get_closest_marker("browser")]
@@ -132,6 +148,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def topic_of(nodeid):
-    """Return the topic of a test that is run for each figure, else None."""
-    found = re.search(r"test_(figures|picture|lessons)\.py::.*\[(\w+)[].-]", nodeid)
-    return found and TOPICS.get(found[2], found[2])
+    """Return the topic of a test of the figures of one notebook, else None."""
+    found = re.search(
+        r"test_(?:figures|picture|lessons)\.py::.*\[(\w+)[].-]|test_live_(\w+)\.py",
+        nodeid,
+    )
+    name = found and (found[1] or found[2])
+    return TOPICS.get(name, name)

@@ -1,8 +1,10 @@
 """What is wrong with a picture: labels cut off or upon one another, and NaN."""
 
+import gc
 from functools import cache
 
 import numpy as np
+from ipywidgets import Widget
 from matplotlib.text import Text
 
 from normlib import live
@@ -10,15 +12,34 @@ from normlib import live
 SLACK = 1.0  # pixels: boxes hold a little air around the ink
 
 
+FIGURES = live.figures()
+
+
 @cache
-def opened(name, lecture=False):
-    """Return the figure `name` as it opens. Tests share it, and leave it so."""
+def _made(make, lecture):
     before = live.lecture_mode()
     live.lecture_mode(lecture)
     try:
-        return live.figures()[name]()
+        figure = make()
     finally:
         live.lecture_mode(before)
+    return figure, figure.values
+
+
+def opened(which, lecture=False):
+    """Return a figure as it opens, by its name or by what makes it; tests share it."""
+    figure, values = _made(FIGURES.get(which, which), lecture)
+    if figure.values != values:
+        figure.set(**values)
+    return figure
+
+
+def forget():
+    """Let go of all figures: each takes 7 MB, and the page's registry holds it too."""
+    _made.cache_clear()
+    labels_of.cache_clear()
+    Widget.close_all()
+    gc.collect()
 
 
 class LabelCheck:
@@ -79,6 +100,12 @@ class LabelCheck:
         return [f"{words[k]!r} is cut off" for k in np.flatnonzero(out)] + [
             f"{words[i]!r} and {words[j]!r} overlap" for i, j in np.argwhere(over)
         ]
+
+
+@cache
+def labels_of(figure):
+    """Return the check of the labels of a figure as it opened."""
+    return LabelCheck(figure)
 
 
 def _hidden(fig):

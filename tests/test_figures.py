@@ -16,7 +16,7 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 import pytest
-from figure_checks import LabelCheck, has_nan, opened
+from figure_checks import FIGURES, LabelCheck, has_nan, labels_of, opened
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -32,7 +32,7 @@ from normlib.live.touch import Start
 
 AT_ONCE = 100  # settings of a figure beside its corners
 IN_TURNS = 20  # the same where a figure trains networks
-NAMES = sorted(live.figures())
+NAMES = sorted(FIGURES)
 
 
 @pytest.fixture(params=[False, True], ids=["desk", "lecture"])
@@ -112,7 +112,7 @@ def swept(name, lecture):
     At a desk only the corners: the larger type of a lecture is cut off first.
     """
     figure, rng = opened(name, lecture), np.random.default_rng(len(name))
-    labels, opening = LabelCheck(figure), figure.values
+    labels, opening = labels_of(figure), figure.values
     ends, rest = settings(figure, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -127,6 +127,7 @@ def swept(name, lecture):
                 seen.append(look(figure, labels, at, keep=False))
                 vars(figure).pop("_frame", None)
         del figure._encode
+        figure.set(**opening)
         return [*seen, look(figure, labels, opening)]
 
 

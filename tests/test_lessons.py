@@ -4,13 +4,12 @@ import base64
 import inspect
 import io
 import re
-from functools import cache
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
-from figure_checks import LabelCheck, has_nan
+from figure_checks import has_nan, labels_of, opened
 from PIL import Image
 
 from normlib.lessons import lessons
@@ -45,20 +44,10 @@ def sources(lesson):
     )
 
 
-@cache
-def opened(number, key):
-    """Return a figure of a lesson, its values as it opens, and the check of its labels.
-
-    Tests share it: a reader, too, goes from one thing to notice to the next.
-    """
-    figure = LESSONS[number].figures[key].make()
-    return figure, figure.values, LabelCheck(figure)
-
-
 @pytest.mark.parametrize(("number", "key", "notice"), NOTICES)
 def test_what_there_is_to_notice_is_there(number, key, notice):
-    figure, opening, labels = opened(number, key)
-    settings = [opening | notice.settings]
+    figure = opened(LESSONS[number].figures[key].make)
+    labels, settings = labels_of(figure), [figure.values | notice.settings]
     if notice.seeds:
         stop = figure.controls["seed"].max + 1
         some = seeds(notice.text, notice.seeds, stop)
@@ -92,8 +81,7 @@ def test_the_saved_picture_is_what_the_code_draws(lesson, key):
     (cell,) = (c for c in cells if f'lesson.figure("{key}")' in c.source)
     page = next(o.data["text/html"] for o in cell.outputs if "text/html" in o.data)
     saved = pixels(base64.b64decode(re.search(r"base64,([^\"]*)", page)[1]))
-    figure, opening, _ = opened(lesson.number, key)
-    figure.set(**opening)
+    figure = opened(lesson.figures[key].make)
     drawn = pixels(figure._small_png())
     assert saved.shape == drawn.shape
     # A machine that rounds otherwise may move an edge of a letter; what was trained
