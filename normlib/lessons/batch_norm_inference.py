@@ -66,6 +66,21 @@ QUESTIONS = {
         },
         right="yes",
     ),
+    "mended": Question(
+        "From the last step of training to the end of the evaluation a network's "
+        "running statistics do not move, and precise statistics mend it. What is "
+        "wrong?",
+        {
+            "no_grad taken for eval()": "What passed through in training mode would "
+            "have moved the running statistics.",
+            "momentum too small": "Precise statistics mend causes 2 and 3, and with 2 "
+            "something would have moved. So the running statistics still hold their "
+            "start.",
+            "unlike batches": "Precise statistics are one mean and one variance, too, "
+            "and no one of either fits unlike batches.",
+        },
+        right="momentum too small",
+    ),
     "noise": Question(
         "From batches of 8 to batches of 128, the spread of one image's results, "
         "averaged over the units, ...",

@@ -73,6 +73,33 @@ QUESTIONS = {
         },
         right="scores 16 times, attention on one key",
     ),
+    "select": Question(
+        "20 keys in a head of 2 features, with layer norm in the stream, before the "
+        "map to the head. Which of the keys can be the one that some query attends to "
+        "most?",
+        {
+            "all of them: each is a corner": "They would be on a sphere in the head. "
+            "This sphere is in the stream, and the map to 2 features flattens it.",
+            "those at the corners of their hull": "The map flattens the sphere of the "
+            "stream, and keys come to lie inside the hull of others.",
+            "all of them, if the query is long": "A long query makes attention sharp. "
+            "Which key has the largest product depends on its direction alone.",
+        },
+        right="those at the corners of their hull",
+    ),
+    "back": Question(
+        "Of 64 features one is `M`, the others have spread 1. `M` grows from 20 to "
+        "200. The gradient that comes back to the others ...",
+        {
+            "stays as it was": "On its way back it is divided by what divided the "
+            "features on their way there.",
+            "falls to about a tenth": "The root of 64 / (63 + 400) is 0.37, that of "
+            "64 / (63 + 40000) is 0.040.",
+            "falls to about a hundredth": "The square of `M` grows 100 times, but a "
+            "root is taken.",
+        },
+        right="falls to about a tenth",
+    ),
 }
 
 REVERSE = [

@@ -424,7 +424,7 @@ class Keys(LiveFigure):
     def make_controls(self):
         """Return the controls: the norm, number of keys, size of the head, seed."""
         return {
-            "norm": controls.choice("norm", list(KEY_NORMS), "layer, in the stream"),
+            "norm": controls.choice("norm", list(KEY_NORMS), "RMS, in the head"),
             "keys": controls.whole("keys", 4, 40, 20),
             "size": controls.steps("head features", list(self.sizes), 2),
             "seed": controls.seed(),

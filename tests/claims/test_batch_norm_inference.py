@@ -101,6 +101,7 @@ def test_variances_grow_and_running_ones_lag():
     "Put one image into two batches. Do its scores differ? | cause 1 |",
     "with those after the evaluation. Did they move? | causes 1 and 2 |",
     "Measure precise statistics, evaluate again. Is it mended? | causes 2 and 3 |",
+    "Precise statistics mend causes 2 and 3, and with 2 something would have moved.",
     "Do the means of training batches vary more than those of random batches? | "
     "cause 4 |",
 )

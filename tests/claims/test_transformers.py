@@ -195,6 +195,8 @@ def test_a_norm_may_change_places_with_a_rotation_if_it_reads_lengths_only():
     "A key inside the hull of the others never has it, whatever the query",
     "On a sphere every key is a corner.",
     "Layer norm in front does neither.",
+    "This sphere is in the stream, and the map to 2 features flattens it.",
+    "Which key has the largest product depends on its direction alone.",
 )
 def test_keys_that_cannot_win():
     raw, stream = [], []
@@ -204,6 +206,9 @@ def test_keys_that_cannot_win():
         stream.append(
             selectable(head_keys("layer, in the stream", 20, 2, rng=seed)).mean()
         )
+        keys, query = head_keys("none", 20, 2, rng=seed), (0.3, -0.8)
+        scores = [keys @ (times * np.array(query)) for times in (1, 50)]
+        assert scores[0].argmax() == scores[1].argmax()
     assert max(raw) < 0.7 and max(stream) < 0.7
 
 
@@ -233,6 +238,9 @@ def test_rms_norm_in_place_of_layer_norm():
     "12",
     "with one entry $M$ among $n$ of spread 1, the others are multiplied by "
     "$\\sqrt{n / (n - 1 + M^2)}$, and so is the gradient that comes back to them",
+    "The root of 64 / (63 + 400) is 0.37, that of 64 / (63 + 40000) is 0.040.",
+    "The square of `M` grows 100 times, but a root is taken.",
+    "falls to about a tenth",
 )
 def test_one_huge_entry():
     for n in (16, 64, 256):
@@ -247,6 +255,13 @@ def test_one_huge_entry():
             np.testing.assert_allclose(dx, expected * dy, atol=1e-12)
     huge = with_one_huge(64, 100.0)
     assert round(abs(rms_norm(huge, eps=0)[0][1]), 3) == 0.080
+    back = []
+    for huge, said in ((20.0, 0.37), (200.0, 0.040)):
+        cache = rms_norm(with_one_huge(64, huge), eps=0)[1]
+        dx = rms_norm_backward(np.eye(64)[1] - np.eye(64)[3], cache)[0]
+        back.append(dx[1])
+        assert abs(dx[1] - said) < 0.005 * said / 0.37
+    assert 0.08 < back[1] / back[0] < 0.12
 
 
 NO_S = "in 10 trained networks the best tanh misses by at most 0.03 less than the line"
