@@ -132,7 +132,7 @@ def pytest_xdist_make_scheduler(config, log):
     """With ``--dist loadscope`` keep together what shares a server or trained networks.
 
     That is the cells of a notebook, which share a kernel, the tests of a browser file,
-    and those of the figures of one notebook, which keep what they have trained. A
+    the claims of a notebook, and those of the figures of one notebook, which keep what they have trained. A
     browser leaves an event loop running in its worker for as long as it is open; a
     figure tested there would work in turns, as in a page.
     """
@@ -142,6 +142,7 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             path = nodeid.split("::")[0]
             shares = path.endswith(".ipynb") or "test_browser" in path
+            shares |= "tests/claims/" in path
             return path if shares else topic_of(nodeid) or nodeid
 
     return KeepTogether(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -27,6 +27,7 @@ CHECKS = {"normlib.depth.mean_field.check_gain"}
 ONE_OR_MORE = {"axes", "average", "counts", "gamma", "initial", "var"}
 # A list of seeds trains several networks.
 SEVERAL_SEEDS = {
+    "along_the_gradient",
     "deep_linear_shift",
     "digits_network",
     "digits_shift",

@@ -12,7 +12,11 @@ from normlib.covariate_shift.gradient_shift import (
     digits_shift,
     internal_covariate_shift,
 )
-from normlib.landscape.along_gradient import along_the_gradient, walk_along_gradient
+from normlib.landscape.along_gradient import (
+    Walk,
+    along_the_gradient,
+    walk_along_gradient,
+)
 from normlib.landscape.around import loss_surface, random_direction
 from normlib.landscape.sharpness import hessian_vector_product, top_eigenvalue
 from normlib.nets.losses import half_squared_error
@@ -83,10 +87,21 @@ def test_data_that_are_not_finite_are_refused_by_name(case, look, bad):
         LOOKS[look](case.net, np.ones((12, 3)), targets, loss=half_squared_error)
 
 
-@pytest.mark.parametrize("look", sorted(LOOKS.keys() - {"shift"}))
+@pytest.mark.parametrize("look", sorted(LOOKS.keys() - {"shift", "walk"}))
 def test_a_stack_of_networks_is_refused(case, look):
     with pytest.raises(ValueError, match="net must be a single network, got 2"):
         LOOKS[look](stack([case.net] * 2), case.x, case.labels)
+
+
+def test_the_walks_of_networks_at_once_are_those_of_each():
+    settings = {"norm": "batch", "steps": 6, "every": 3, "width": 8, "since": 3}
+    many = gather(along_the_gradient(seed=[3, 4], **settings))
+    assert many.step.tolist() == [3, 6]
+    for k, seed in enumerate((3, 4)):
+        alone = gather(along_the_gradient(seed=seed, **settings))
+        for name in ("loss", "gradient_norm", *Walk._fields[1:]):
+            one = getattr(many, name)[..., k]
+            np.testing.assert_allclose(one, getattr(alone, name), rtol=1e-6)
 
 
 @pytest.mark.parametrize("experiment", [deep_linear_shift, digits_shift])

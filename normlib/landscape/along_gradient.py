@@ -19,7 +19,7 @@ import numpy as np
 
 from normlib._arguments import (
     float_array,
-    index,
+    indices,
     integer,
     natural,
     number,
@@ -29,7 +29,7 @@ from normlib._arguments import (
 )
 from normlib.nets.digits_network import digits_network
 from normlib.nets.losses import softmax_cross_entropy
-from normlib.nets.probing import check_batch, untouched
+from normlib.nets.probing import check_finite, untouched
 from normlib.nets.training import loss_and_gradient
 from normlib.nets.watching import iterates
 
@@ -48,6 +48,8 @@ CASES = {
 
 class Walk(NamedTuple):
     """Loss and gradient along one gradient, one entry per length of step.
+
+    Those of K networks have a second axis of K.
 
     Attributes
     ----------
@@ -82,9 +84,9 @@ class WalkRecord(NamedTuple):
     ----------
     step : int
         Updates made so far.
-    loss : float
+    loss : float, or ndarray of shape (K,)
         Loss at the iterate, on its batch.
-    gradient_norm : float
+    gradient_norm : float, or ndarray of shape (K,)
         l2 norm of its gradient.
     lengths, losses, changes, betas, predictiveness, cosines : ndarray of shape (S,)
         As in `Walk`.
@@ -149,7 +151,7 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
     True
     """
     lengths = _check_lengths("lengths", lengths)
-    check_batch(net, x, targets)
+    check_finite(net, x, targets)
     with untouched(net):
         start = loss_and_gradient(net, x, targets, loss=loss)
         gradient, theta = net.grads.copy(), net.params.copy()
@@ -172,20 +174,21 @@ def _check_lengths(name, lengths):
 
 def _measure(start, gradient, lengths, losses, gradients):
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        norm = np.linalg.norm(gradient)
-        changes = np.linalg.norm(gradients - gradient, axis=1)
+        norm = np.linalg.norm(gradient, axis=-1)
+        changes = np.linalg.norm(gradients - gradient, axis=-1)
         # Where the network overflows there is no number, but no smoothness either.
         changes[np.isnan(changes)] = np.inf
-        distance = lengths * norm
+        distance = np.multiply.outer(lengths, norm)
         # A gradient of zero leads nowhere: no change, and no promise to keep.
-        betas = changes / distance if norm > 0 else np.zeros_like(changes)
-        cosines = gradients @ gradient / (np.linalg.norm(gradients, axis=1) * norm)
+        betas = np.where(norm > 0, changes / distance, 0.0)
+        size = np.linalg.norm(gradients, axis=-1) * norm
+        cosines = np.vecdot(gradients, gradient) / size
         losses = np.where(np.isnan(losses), np.inf, losses)
         promise = (start - losses) / (distance * norm)
     return Walk(lengths, losses, changes, betas, promise, cosines)
 
 
-@takes(width=natural, batch_size=natural, seed=index)
+@takes(width=natural, batch_size=natural, seed=indices)
 def along_the_gradient(
     norm=None,
     *,
@@ -224,8 +227,8 @@ def along_the_gradient(
         Updates, updates between two walks, and updates before the first.
     multiples : sequence of float, default 0.5 to 4
         Lengths of the walk in units of `lr`, above 0.
-    seed : int, default 0
-        Split, weights and order of the batches.
+    seed : int or list of K ints, default 0
+        Split, weights and order of the batches; a list trains K networks at once.
 
     Yields
     ------
@@ -263,11 +266,13 @@ def along_the_gradient(
 def _watch_walks(net, loop, lengths, every, since):
     for step, x, targets, loss, gradient, reason in loop:
         if reason:
-            nan = [np.full(len(lengths), np.nan)] * 5
-            yield WalkRecord(step, loss, np.nan, lengths, *nan, reason)
+            nan = [np.full((len(lengths), *np.shape(loss)), np.nan)] * 5
+            nowhere = np.full(np.shape(loss), np.nan)
+            yield WalkRecord(step, loss, nowhere, lengths, *nan, reason)
         elif step >= since and step % every == 0:
             walk = walk_along_gradient(net, x, targets, lengths)
-            yield WalkRecord(step, loss, np.linalg.norm(gradient), *walk)
+            size = np.linalg.norm(gradient, axis=-1)
+            yield WalkRecord(step, loss, size, *walk)
 
 
 class Smoothness(NamedTuple):
@@ -301,12 +306,13 @@ def measures(history, reach=None):
 
     Returns
     -------
-    ndarray of shape (3, T)
+    ndarray of shape (3, T), or (3, T, K) for K networks
         Largest minus smallest loss with the start, largest change of the gradient,
         largest beta; infinity where a walk overflows.
     """
     inside = slice(None) if reach is None else np.array(MULTIPLES) <= reach
-    losses = np.column_stack([history.loss, history.losses[:, inside]])
+    start = history.loss[:, None]
+    losses = np.concatenate([start, history.losses[:, inside]], axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         ranges = np.ptp(losses, axis=1)
     ranges[np.isnan(ranges)] = np.inf  # all of a walk off the scale
