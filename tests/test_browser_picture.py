@@ -15,6 +15,7 @@ from browser import (
     start_lab,
     start_slides,
     violations,
+    wait_until_still,
 )
 
 pytestmark = pytest.mark.browser
@@ -82,10 +83,16 @@ def open_and_run(page, name):
 
 @pytest.fixture(scope="module")
 def live(lab):
-    """The page with a notebook that was run."""
+    """The page with a notebook that was run, and that nothing in it may trouble."""
+    watch = Watch(lab.context)
     open_and_run(lab, "live.ipynb")
     yield lab
+    watch.end()
     lab.evaluate(CLOSE)
+    # JupyterLab's own: what an ended kernel still owed it, and its theme's curtain.
+    its = ("Canceled future", "removeChild")
+    watch.wrong = [text for text in watch.wrong if not any(t in text for t in its)]
+    watch.assert_clean()
 
 
 @pytest.fixture
@@ -165,7 +172,8 @@ DRAG_FAST = """(spot, [x, y]) => {
 
 def test_a_fast_drag_queues_nothing_and_its_last_position_arrives(live):
     live.mouse.click(*place(live, *CELL[2, 1]))
-    until(lambda: "x[2, 1]" in sentence(live))
+    assert until(lambda: "x[2, 1]" in sentence(live))
+    goal = int(re.search(r"x\[2, 1\] = (-?\d+)", sentence(live))[1]) + 4
     x, y = place(live, *CELL[2, 1])
     live.mouse.move(x, y)
     live.mouse.down()
@@ -174,9 +182,9 @@ def test_a_fast_drag_queues_nothing_and_its_last_position_arrives(live):
     box = spot.bounding_box()
     live.mouse.move(x, y - 0.5 * box["height"] / 6)  # half a cell: plus 4
     live.mouse.up()
-    assert until(lambda: "x[2, 1] = 10 becomes" in sentence(live)), sentence(live)
+    assert until(lambda: f"x[2, 1] = {goal} becomes" in sentence(live)), sentence(live)
     time.sleep(0.5)
-    assert "x[2, 1] = 10 becomes" in sentence(live)
+    assert f"x[2, 1] = {goal} becomes" in sentence(live)
     assert 0 < live.evaluate("window.pictures") < 20
 
 
@@ -202,6 +210,7 @@ def test_a_finger_turns_what_turns_and_scrolls_the_page_over_it(live):
     first = sentence(live, 1)
     swipe(live, 1, 120, 0)
     assert until(lambda: sentence(live, 1) != first), first
+    wait_until_still(figure(live, 1).element_handle())
     turned, before = sentence(live, 1), outer.evaluate(scrolled)
     swipe(live, 1, 0, 120)
     assert until(lambda: outer.evaluate(scrolled) < before - 50)
@@ -311,18 +320,6 @@ def test_the_picture_scrolls_rather_than_shrinks(live):
         assert until(lambda: figure(live).evaluate(cut) == 0, 5)
     finally:
         live.set_viewport_size({"width": 1440, "height": 900})
-
-
-def test_no_error_and_no_request_to_another_host(lab):
-    watch = Watch(lab.context)
-    open_and_run(lab, "clean.ipynb")
-    lab.mouse.click(*place(lab, *CELL[4, 4]))
-    assert until(lambda: "x[4, 4]" in sentence(lab)), sentence(lab)
-    watch.end()
-    lab.evaluate(CLOSE)
-    # JupyterLab's own word for what a kernel that was ended before still owed it.
-    watch.wrong = [text for text in watch.wrong if "Canceled future" not in text]
-    watch.assert_clean()
 
 
 def test_a_figure_says_so_when_its_kernel_restarts(mortal):
