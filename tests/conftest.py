@@ -132,9 +132,9 @@ def pytest_xdist_make_scheduler(config, log):
     """With ``--dist loadscope`` keep together what shares a server or trained networks.
 
     That is the cells of a notebook, which share a kernel, the tests of a browser file,
-    the claims of a notebook, and those of the figures of one notebook, which keep what they have trained. A
-    browser leaves an event loop running in its worker for as long as it is open; a
-    figure tested there would work in turns, as in a page.
+    the claims of a notebook, and those of the figures of one notebook, which keep what
+    they have trained. A browser leaves an event loop running in its worker for as long
+    as it is open; a figure tested there would work in turns, as in a page.
     """
     from xdist.scheduler import LoadScopeScheduling
 
