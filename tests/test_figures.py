@@ -116,16 +116,15 @@ def swept(name, lecture):
     ends, rest = settings(figure, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure._encode = bytes  # each frame is drawn; a PNG takes half the time
-        seen = [look(figure, labels, at) for at in (opening, *ends)]
-        if lecture:
+        figure._encode = bytes  # a PNG takes longer than all else
+        seen = [look(figure, labels, opening)]
+        for k, at in enumerate(ends + rest * lecture):
             # Faults show in the artists and their words already; painting them takes
             # most of the time, and finds what only painting refuses in some settings.
-            for k, at in enumerate(rest):
-                if k % 5:
-                    figure._frame = int
-                seen.append(look(figure, labels, at, keep=False))
-                vars(figure).pop("_frame", None)
+            if lecture and k % 5:
+                figure._frame = int
+            seen.append(look(figure, labels, at, keep=not lecture))
+            vars(figure).pop("_frame", None)
         del figure._encode
         figure.set(**opening)
         return [*seen, look(figure, labels, opening)]

@@ -10,6 +10,7 @@ import io
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -145,14 +146,19 @@ def test_no_path_of_a_machine(path):
 NO_LESSON_YET = {"03", "04", "05", "07", "09"}
 
 
+@cache
+def exporters():
+    # One for all: each compiles its templates anew.
+    return HTMLExporter(template_name="lab"), PythonExporter()
+
+
 def views_of(notebook):
     """Return what one can read of a saved notebook: file, exported page and script.
 
     JupyterLab, Notebook 7, VS Code and GitHub show no more than the file holds, the
     notebook's metadata and folded cells included.
     """
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
-    script, _ = PythonExporter().from_notebook_node(notebook)
+    page, script = (e.from_notebook_node(notebook)[0] for e in exporters())
     cells = "\n".join("\n".join(texts_of(cell)) for cell in notebook.cells)
     views = {"file": cells, "page": page, "page's text": re.sub(r"<[^>]+>", "", page)}
     return views | {"script": script}

@@ -338,9 +338,7 @@ class NoisyBatchNorm(LiveFigure):
             self.notes[name].set_text("diverges" if run.reason else last)
 
 
-def noise_run(
-    task, lr, norm, times, seed, steps=NoisyBatchNorm.steps, dtype=np.float64
-):
+def noise_run(task, lr, norm, times, seed, steps=NoisyBatchNorm.steps):
     """Return a generator of the records of one network of the figure."""
     return noisy_run(
         norm,
@@ -351,7 +349,6 @@ def noise_run(
         test_every=10,
         constants=noise_constants(times),
         seed=seed,
-        dtype=dtype,
         **TASKS[task],
     )
 
