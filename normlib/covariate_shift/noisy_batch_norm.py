@@ -194,6 +194,7 @@ def noisy_run(
     test_every=22,
     constants=None,
     seed=0,
+    dtype=np.float64,
 ):
     """Train on digits with or without batch norm, with or without noise.
 
@@ -221,6 +222,8 @@ def noisy_run(
     seed : int or list of K ints, default 0
         Split, weights, order of the batches and noise; a list trains K networks at
         once.
+    dtype : dtype, default float64
+        float32 is faster; single runs then differ in their last digits.
 
     Yields
     ------
@@ -248,7 +251,7 @@ def noisy_run(
     choice("activation", activation, ("sigmoid", "tanh", "relu"))
     integer("test_every", test_every)
     net, digits, rng = digits_network(
-        seed, norm, activation=activation, depth=depth, width=width
+        seed, norm, activation=activation, depth=depth, width=width, dtype=dtype
     )
     if noise:
         net = with_noise(net, np.random.default_rng([*np.ravel(seed), 1]), constants)

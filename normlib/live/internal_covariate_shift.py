@@ -338,7 +338,9 @@ class NoisyBatchNorm(LiveFigure):
             self.notes[name].set_text("diverges" if run.reason else last)
 
 
-def noise_run(task, lr, norm, times, seed, steps=NoisyBatchNorm.steps):
+def noise_run(
+    task, lr, norm, times, seed, steps=NoisyBatchNorm.steps, dtype=np.float64
+):
     """Return a generator of the records of one network of the figure."""
     return noisy_run(
         norm,
@@ -349,6 +351,7 @@ def noise_run(task, lr, norm, times, seed, steps=NoisyBatchNorm.steps):
         test_every=10,
         constants=noise_constants(times),
         seed=seed,
+        dtype=dtype,
         **TASKS[task],
     )
 

@@ -62,7 +62,8 @@ def inputs(norm, lr):
 def noise(task, lr, norm, times):
     """Return changes over 1, 20, 50 steps, accuracy at 50, 110, last loss, by seed."""
     fresh = seeds("noise that changes the inputs at every step")
-    runs = gather(live.noise_run(task, lr, norm, times, fresh))
+    how = {"dtype": np.float32}
+    runs = gather(live.noise_run(task, lr, norm, times, fresh, **how))
     found = []
     for k in range(len(fresh)):
         right = [runs.accuracy[step, k] for step in (50, 110)]
