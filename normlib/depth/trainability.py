@@ -127,7 +127,11 @@ def _train(sizes, rates, batch_size, steps, seeds, **build):
     how = {"lr": lr, "batch_size": batch_size, "steps": steps, "rng": rngs[0]}
     for _ in fit(many, x, labels, **how):
         pass
-    return accuracy(many, x, labels, mode="probe").reshape(-1, len(rates))
+    found = []
+    for k, params in zip(each, many.params, strict=True):
+        nets[k].params = params  # one by one: on all digits all at once fill the memory
+        found.append(accuracy(nets[k], *data[k].train, mode="probe"))
+    return np.reshape(found, (-1, len(rates)))
 
 
 def _each(name, values, check):
