@@ -216,7 +216,7 @@ def noisy_run(
     steps : int, default 220
         Updates.
     test_every : int, default 22
-        Updates between two tests.
+        Updates between two tests; the network is tested at the end, too.
     constants : NoiseConstants, optional
         Ranges of the noise.
     seed : int or list of K ints, default 0
@@ -258,14 +258,14 @@ def noisy_run(
     loop = iterates(
         net, *digits.train, lr=lr, batch_size=batch_size, steps=steps, rng=rng
     )
-    return _watch_noise(net, digits, loop, test_every)
+    return _watch_noise(net, digits, loop, test_every, steps)
 
 
-def _watch_noise(net, digits, loop, test_every):
+def _watch_noise(net, digits, loop, test_every, steps):
     for step, _, _, loss, _, reason in loop:
         mean = last_hidden_input(net, digits.x_train[..., :128, :]).mean(-2)
         accuracy = quiet = np.full(np.shape(loss), np.nan)
-        if step % test_every == 0:
+        if step % test_every == 0 or step == steps:
             accuracy, quiet = _without_noise(net, digits)
         yield NoiseRecord(step, loss, accuracy, mean, quiet, reason)
 

@@ -339,7 +339,15 @@ class NoisyBatchNorm(LiveFigure):
 
 
 def noise_run(
-    task, lr, norm, times, seed, steps=NoisyBatchNorm.steps, dtype=np.float64
+    task,
+    lr,
+    norm,
+    times,
+    seed,
+    steps=NoisyBatchNorm.steps,
+    *,
+    test_every=10,
+    dtype=np.float64,
 ):
     """Return a generator of the records of one network of the figure."""
     return noisy_run(
@@ -348,7 +356,7 @@ def noise_run(
         lr=lr,
         width=32,
         steps=steps,
-        test_every=10,
+        test_every=test_every,
         constants=noise_constants(times),
         seed=seed,
         dtype=dtype,

@@ -62,7 +62,7 @@ def inputs(norm, lr):
 def noise(task, lr, norm, times):
     """Return changes over 1, 20, 50 steps, accuracy at 50, 110, last loss, by seed."""
     fresh = seeds("noise that changes the inputs at every step")
-    how = {"dtype": np.float32}
+    how = {"test_every": 50, "dtype": np.float32}
     runs = gather(live.noise_run(task, lr, norm, times, fresh, **how))
     found = []
     for k in range(len(fresh)):
