@@ -6,6 +6,7 @@ import io
 import re
 from pathlib import Path
 
+import ahead
 import nbformat
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
 from normlib.lessons.lesson import seeds
 from normlib.live.asking import rich, static_notices
+from normlib.live.internal_covariate_shift import FigureOne
+from normlib.live.loss_landscape import AlongTheGradient, walked
+from normlib.live.when_not_batch_norm import BatchSizes
 
 LESSONS = lessons()
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -52,6 +56,7 @@ def test_what_there_is_to_notice_is_there(number, key, notice):
         stop = figure.controls["seed"].max + 1
         some = seeds(notice.text, notice.seeds, stop)
         settings = [settings[0] | {"seed": seed} for seed in some]
+        ahead.train(figure, settings[0], some)
     held = []
     for at in settings:
         figure.set(**at)
@@ -60,6 +65,23 @@ def test_what_there_is_to_notice_is_there(number, key, notice):
         assert labels.problems() == [] and not has_nan(figure), at
         held.append(bool(notice.check(figure)))
     assert np.mean(held) >= notice.share, (held, figure.sentence)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "changed", "key"),
+    [
+        (AlongTheGradient, walked, {}, ("relu", "batch")),
+        (FigureOne, FigureOne.runs, {"init": 0.1}, (1.0, 0.1)),
+        (BatchSizes, BatchSizes.runs, {"epochs": 2}, ("in proportion", 2)),
+    ],
+)
+def test_what_is_trained_ahead_is_what_the_figure_trains(kind, kept, changed, key):
+    figure = opened(kind)
+    kept.pop((*key, 8), None)
+    figure.set(**changed, seed=8)
+    alone = kept.pop((*key, 8))
+    ahead.train(figure, figure.values, [3, 8])
+    assert ahead.same(kept[*key, 8], alone)
 
 
 OPENINGS = [

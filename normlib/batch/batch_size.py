@@ -75,8 +75,8 @@ def batch_size_rows(
         Whether other batches get ``lr * batch_size / 32``, or the same rate. With
         the same rate small batches also mean more steps of that size.
     seeds : sequence of int, default (0,)
-        Each with its own split and weights. All are trained at once; the first also
-        decides the order of the batches.
+        Each with its own split, weights and order of batches. All are trained at once,
+        and end as they would alone.
 
     Yields
     ------
@@ -131,7 +131,7 @@ def _train(norm, batch_size, steps, sizes, examples, lr, seeds):
     net = stack([mlp(sizes, norm=norm, rng=rng) for rng in rngs])
     x, labels, x_test, test_labels = map(np.stack, zip(*data, strict=True))
     x, labels = x[:, :examples], labels[:, :examples]
-    first, how = round(0.6 * steps), {"batch_size": batch_size, "rng": rngs[0]}
+    first, how = round(0.6 * steps), {"batch_size": batch_size, "rng": rngs}
     for count, rate in ((first, lr), (steps - first, 0.1 * lr)):
         history = collect(fit(net, x, labels, lr=rate, steps=count, **how))
         stopped = np.logical_not(history.losses <= LOSS_LIMIT)  # NaN stops too

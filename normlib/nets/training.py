@@ -193,8 +193,8 @@ def fit(
         Cases per step, 1 to N; None takes all cases at every step.
     steps : int
         Number of updates.
-    rng : numpy.random.Generator or int
-        Decides the order of the cases.
+    rng : numpy.random.Generator or int, or list of K
+        Decides the order of the cases; a list shuffles those of each network alone.
     weight_decay : float, default 0
         See :func:`sgd_step`.
     order, classes_per_batch : see :func:`minibatches`
@@ -237,6 +237,16 @@ def fit(
     steps = integer("steps", steps, minimum=0)
     if batch_size is None:
         batches = _everything(lead[-1])
+    elif isinstance(rng, list):
+        if lead[:-1] != (len(rng),):
+            raise ValueError(
+                f"a list of rng needs x of shape ({len(rng)}, N, D), the own cases of "
+                f"as many networks, got {x.shape}; pass one rng for all"
+            )
+        rows = np.arange(len(rng))[:, None]
+        each = [minibatches(lead[-1], batch_size, one) for one in rng]
+        batches = ((rows, np.array(chosen)) for chosen in zip(*each, strict=True))
+        return _steps(net, x, targets, lr, decay, batches, steps, loss)
     else:
         batches = minibatches(
             lead[-1],
