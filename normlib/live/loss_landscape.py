@@ -83,7 +83,7 @@ class AlongTheGradient(LiveFigure):
         The one it opens on.
     """
 
-    height = 4.7
+    height = 4.45
     names = ("range of the loss", "change of the gradient", "effective beta")
     limits = ((3e-3, 60), (1e-2, 1e2), (1e-1, 1e2))
 
@@ -225,7 +225,7 @@ class AlongTheGradient(LiveFigure):
 class UsableRates(LiveFigure):
     """Which rates train, and what the curvature measured at one rate says of it."""
 
-    height = 4.9
+    height = 4.8
     rates = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
     reached = {}  # accuracies by (norm, seed), one per rate
     curved = {}  # (2/beta, 2/lambda, whether trained) by (norm, rate, seed)
