@@ -4,6 +4,7 @@ import base64
 import inspect
 import io
 import re
+from functools import cache
 from pathlib import Path
 
 import ahead
@@ -42,6 +43,7 @@ def notebook_of(lesson):
     return nbformat.read(path, as_version=4)
 
 
+@cache
 def sources(lesson):
     return "\n".join(
         c.source for c in notebook_of(lesson).cells if c.cell_type == "code"
