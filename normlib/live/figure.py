@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from normlib.live import controls, page, stamps, style
@@ -258,7 +259,9 @@ class LiveFigure:
             text.set_color(style.readable(text.get_color()))
         with style.style(self.lecture):
             self.canvas.draw()
-        self._background = self.canvas.copy_from_bbox(self.figure.bbox)
+        # All pixels: the box of the figure, 4.6 inches say, may end a rounding below.
+        whole = Bbox.from_bounds(0, 0, *self.canvas.get_width_height())
+        self._background = self.canvas.copy_from_bbox(whole)
 
     # ---- how a frame is made ----------------------------------------------
 
