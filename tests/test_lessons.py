@@ -241,7 +241,7 @@ def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):
     assert "form a row" in words_of(figure.widget)
     notices = figure.widget.children[-1]
     figure.set(norm="rms", sample=4)
-    notices.children[3].children[0].click()
+    notices.children[4].children[0].click()
     assert figure.values["norm"] == "layer"
     assert figure.values["sample"] == 2  # the opening value
 
@@ -298,13 +298,23 @@ def test_words_are_marked_up_and_code_is_left_alone(text, marked):
     assert rich(text) == marked
 
 
+def test_notices_bring_their_own_style(page, monkeypatch):
+    for lecture in (False, True):
+        monkeypatch.setattr(
+            "normlib.lessons.lesson.lecture_mode", lambda at=lecture: at
+        )
+        lesson = fresh_lesson()
+        lesson.figure("table")  # before any question, which would bring it
+        assert "<style>" in words_of(lesson.open["table"].widget.children[-1])
+
+
 def test_in_a_lecture_notices_come_one_by_one(page, monkeypatch):
     monkeypatch.setattr("normlib.lessons.lesson.lecture_mode", lambda: True)
     lesson = fresh_lesson()
     lesson.figure("table")
     figure = lesson.open["table"]
     notices = lesson.figures["table"].notices
-    step = figure.widget.children[-1].children[0].children[0]
+    step = figure.widget.children[-1].children[-1].children[0]
     assert notices[0].text[:20] not in words_of(figure.widget)
     for notice in (*notices, notices[0]):  # and around
         step.click()

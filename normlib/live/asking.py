@@ -219,16 +219,17 @@ class Notices:
         self.buttons = []
         self.reveal = button("Show them now")
         self.reveal.on_click(lambda _: self.uncover())
-        self.widget = widgets.VBox([])
+        self._look = widgets.HTML(LOOK)
+        self.widget = widgets.VBox([self._look])
         self.widget.add_class("normlib-notices")
         if one_by_one:
             self.next = button(f"To notice: {len(self._notices)}")
             self.next.on_click(lambda _: self._show_next())
             self._said = says("", "status")
-            self.widget.children = [widgets.HBox([self.next, self._said])]
+            self.widget.children += (widgets.HBox([self.next, self._said]),)
         elif covered:
             wait = says("What to notice stands here once you have answered above.")
-            self.widget.children = [widgets.HBox([wait, self.reveal])]
+            self.widget.children += (widgets.HBox([wait, self.reveal]),)
         else:
             self.uncover()
 
@@ -243,7 +244,7 @@ class Notices:
             made.on_click(lambda _, notice=notice: self._go(notice))
             self.buttons.append(made)
             rows.append(widgets.HBox([made, says(notice.text)]))
-        self.widget.children = rows
+        self.widget.children = [self._look, *rows]
 
     def _go(self, notice):
         self._figure.go(**self._opening | notice.settings)
