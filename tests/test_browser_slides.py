@@ -47,7 +47,7 @@ LOOK = f"""async (left) => {{
   }} while (misfits().length && !isLate());
   return [location.hash, misfits()];
 }}"""
-# What LOOK tells of each slide on the way back. Nothing arrives any more: all fit.
+# What LOOK tells of the last slides on the way back. Nothing arrives any more: all fit.
 BACK = f"""async (slides) => {{
   const look = {LOOK};
   const seen = [];
@@ -165,7 +165,9 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
 
     assert len(way) > 1, "no second slide"
     assert seen == figures, "a figure is on no slide"
-    assert page.evaluate(BACK, slides) == way[::-1]
+    # One deck is walked back whole; the rest of the others would show nothing new.
+    back = slides if notebook == NOTEBOOKS[0] else 5
+    assert page.evaluate(BACK, min(back, slides)) == way[::-1][:back]
     watch.assert_clean()
 
 
