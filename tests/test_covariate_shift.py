@@ -152,26 +152,6 @@ def means(experiment, seeds=FRESH, **settings):
 
 
 @pytest.mark.slow
-def test_batch_norm_shifts_more_and_trains_better_on_the_deep_linear_net():
-    settings = {"layers": (5, 16, 20), "every": 20}
-    none, none_loss = means(deep_linear_shift, **settings)
-    batch, batch_loss = means(deep_linear_shift, norm="batch", **settings)
-    assert none.min() > 0.9
-    assert batch[1] < none[1] - 0.2
-    assert batch[2] < 0.3
-    assert batch_loss < none_loss
-
-
-@pytest.mark.slow
-def test_batch_norm_shifts_more_also_at_matched_progress():
-    settings = {"layers": (20,), "every": 20}
-    none, none_loss = means(deep_linear_shift, lr=3e-3, **settings)
-    batch, batch_loss = means(deep_linear_shift, norm="batch", lr=3e-4, **settings)
-    assert 0.5 < batch_loss / none_loss < 2
-    assert batch[0] < none[0] - 0.3
-
-
-@pytest.mark.slow
 def test_on_nonlinear_networks_there_is_no_rule():
     relu = {"steps": 100, "every": 20, "layers": (1, 5)}
     none, _ = means(digits_shift, **relu)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from normlib.landscape.learning_rates import (
-    RATES,
     envelope,
     largest_rate,
     train_at_rates,
@@ -68,20 +67,3 @@ def test_envelope_takes_the_runs_that_go_on():
     low, high = envelope(losses)
     np.testing.assert_array_equal(low, [1.0, 2.0])
     np.testing.assert_array_equal(high, [3.0, 2.0])
-
-
-@pytest.mark.slow
-def test_batch_norm_trains_at_a_learning_rate_five_times_larger():
-    rates = RATES[2:]
-    reached = {}
-    for norm in (None, "batch", "layer"):
-        runs = [
-            gather(train_at_rates(norm, rates, seed=seed, dtype=np.float32))
-            for seed in (301, 302, 303)
-        ]
-        reached[norm] = np.mean([run.accuracies[-1] for run in runs], axis=0)
-    largest = {norm: largest_rate(rates, reached[norm]) for norm in reached}
-    assert largest["batch"] >= 5 * largest[None]
-    assert largest[None] <= largest["layer"] < largest["batch"]
-    # At a small rate, which all can take, they end alike.
-    assert np.ptp([reached[norm][0] for norm in reached]) < 0.03

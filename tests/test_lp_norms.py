@@ -112,24 +112,6 @@ def test_a_diverging_run_stops_with_its_history():
     assert len(history.step) < 50
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("activation", "depth"), [("sigmoid", 5), ("relu", 8)])
-def test_every_order_trains_and_no_norm_does_not(activation, depth):
-    def last(order):
-        settings = {"activation": activation, "depth": depth, "every": 300}
-        runs = [
-            gather(train_with_lp(order, seed=s, **settings)) for s in (701, 702, 703)
-        ]
-        return np.mean([(run.accuracy[-1], run.loss[-1]) for run in runs], axis=0)
-
-    none, l1, l2, largest = (last(order) for order in (None, *ORDERS))
-    assert none[0] < 0.8
-    assert min(l1[0], l2[0]) > 0.97
-    assert largest[0] > 0.94
-    if activation == "sigmoid":
-        assert l1[1] < l2[1] < largest[1]
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("value", [0.1, -0.7])
 def test_a_constant_unit_gives_0_also_where_its_mean_is_rounded(order, value):

@@ -422,18 +422,6 @@ def accuracies(**settings):
     return found.reshape(norms, -1, found.shape[-1])
 
 
-@pytest.mark.slow
-def test_batch_norm_trains_deep_sigmoid_networks_and_layer_norm_does_not():
-    found = accuracies(seeds=SEEDS, dtype=np.float32)
-    assert found.shape == (3, 4, 4)
-    none, batch, layer = (found > 0.7).sum(axis=(1, 2))
-    assert batch >= 3 * max(none, 1) and batch >= 6
-    assert layer <= none + 2
-    assert found[0, 2:].max() < 0.2
-    assert found[2, 2:].max() < 0.3
-    assert found[1, 2:].max() > 0.8
-
-
 def test_map_of_many_networks_at_once_is_that_of_one_at_a_time():
     settings = {"depths": (2,), "norms": ("batch",), "steps": 30, "seeds": (7,)}
     together = accuracies(rates=(0.1, 1.0), **settings)
