@@ -17,9 +17,9 @@ import numpy as np
 from normlib._arguments import as_array, number
 from normlib.axes import Sharing, normalize_axes, sharing
 
-# So many terms float32 adds up well enough one by one; squares, which have one sign
-# and where rounding does not cancel, only so many.
-FEW, FEW_SQUARES = 256, 64
+# So many terms float32 adds up well enough one by one; so many for a mean of entries
+# of size 1, and for one that is corrected afterwards.
+FEW, FEW_FOR_A_MEAN = 64, 256
 TINY_EPS = 1e-30  # an eps below this is as good as none in float32
 
 
@@ -43,13 +43,13 @@ def forward(x, how, eps, gamma=None, beta=None, centre=True):
     """
     mean, centred = None, x
     if centre:
-        mean = average(x, how)
+        mean = average(x, how, FEW_FOR_A_MEAN)
         centred = x - mean
-        rest = average(centred, how)  # what rounding it left
+        rest = average(centred, how, FEW_FOR_A_MEAN)  # what rounding it left
         centred -= rest
         mean += rest
     y = centred * centred
-    var = average(y, how, FEW_SQUARES)
+    var = average(y, how)
     if squares_were_lost(var, eps):
         return forward_in_float64(x, how, eps, gamma, beta, centre)
     inv_std = inverse_root(var, eps)
@@ -69,8 +69,9 @@ def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
         inv_std = inv_std if gamma is None else inv_std * gamma
     else:
         d = dy if gamma is None else dy * gamma
-        mean = average(d, how) if centre else None
-        mean_product = average(np.multiply(d, x_hat, out=dx), how)
+        mean = average(d, how, FEW_FOR_A_MEAN) if centre else None
+        product = np.multiply(d, x_hat, out=dx)
+        mean_product = average(product, how, FEW_FOR_A_MEAN)
     np.multiply(x_hat, -mean_product, out=dx)
     dx += d
     if centre:
