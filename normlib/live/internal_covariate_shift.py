@@ -106,9 +106,9 @@ class FigureOne(LiveFigure):
         )
         here = ", ".join(f"{n} {np.ptp(r.mean[:, unit]):.1f}" for n, r in found.items())
         return (
-            f"The mean input of unit {unit} changes by: {here}. "
-            f"Total change along the way, averaged over the units: {total}. "
-            f"Step at which 90 % of the test digits are right: {reached}."
+            f"Total change of the mean input of unit {unit}: {here}; averaged "
+            f"over the units: {total}. "
+            f"Step at which 90 % are right: {reached}."
         )
 
     def _show(self, found, unit):

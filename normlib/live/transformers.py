@@ -44,7 +44,7 @@ FORMULAS = {
 class Reverse(LiveFigure):
     """A transformer learns to write words backwards: who reads whom, step by step."""
 
-    height = 4.2
+    height = 3.8
     steps, every, lr, blocks = 100, 5, 0.01, 4
     kinds = {
         "layer": {"norm": "layer"},
@@ -65,7 +65,7 @@ class Reverse(LiveFigure):
 
     def draw(self, fig):
         """Draw the empty map of attention and the curve of right letters."""
-        self.map = fig.add_axes((0.125, 0.20, 0.43, 0.62))
+        self.map = fig.add_axes((0.125, 0.165, 0.43, 0.65))
         self.cells = style.cells(self.map, (SIZE, TOKENS), "Blues", 0, 1)
         self.map.set(xticks=[], yticks=[])
         self.map.set_xlabel("is read: the tokens so far", labelpad=24)
@@ -82,7 +82,7 @@ class Reverse(LiveFigure):
         self.below_title = self.map.text(
             0, 1.03, "", transform=self.map.transAxes, va="bottom"
         )
-        right = fig.add_axes((0.66, 0.20, 0.32, 0.62))
+        right = fig.add_axes((0.66, 0.165, 0.32, 0.65))
         right.set(xlim=(0, self.steps), ylim=(0, 1.03), xlabel="step of training")
         right.set_title("share of right letters")
         right.axhline(1 / len(LETTERS), color="#777777", lw=1, ls=":")
@@ -722,7 +722,7 @@ def _back(x, norm):
 class Curves(LiveFigure):
     """Layer norm, input against output: a cloud of lines, and one curve for it."""
 
-    height = 4.2
+    height = 3.8
 
     def make_controls(self):
         """Return the controls: which norm of the network, alpha, which curve."""
