@@ -19,10 +19,14 @@ import numpy as np
 import pytest
 
 import normlib
+from normlib.nets.layers import Layer
+from normlib.nets.network import Network
 
 HOME = Path(normlib.__file__).parent
 # A check of arguments that several modules share: it is told the name.
 CHECKS = {"normlib.depth.mean_field.check_gain"}
+# What an argument is called where a loss takes it.
+INSIDE = {"targets": "labels"}
 # May be one or several: [-1] is as good as -1.
 ONE_OR_MORE = {"axes", "average", "counts", "gamma", "initial", "var"}
 # A list of seeds trains several networks.
@@ -47,10 +51,12 @@ def modules():
 
 
 def functions():
-    """Yield every public function that has an example, by its full name."""
+    """Yield every public function and class that has an example, by its full name."""
     for module in modules():
         for name, value in vars(module).items():
-            own = inspect.isfunction(value) and value.__module__ == module.__name__
+            made = inspect.isclass(value) and "__init__" in vars(value)
+            called = inspect.isfunction(value) or made
+            own = called and value.__module__ == module.__name__
             if own and not name.startswith("_") and ">>> " in (value.__doc__ or ""):
                 yield f"{module.__name__}.{name}"
 
@@ -87,8 +93,10 @@ def bad_values(value):
         yield complex(0, 1)
         if isinstance(value, int | np.integer):
             yield np.array(value)
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         yield from ("text", {}, object(), np.array(["a"]), value.astype(complex))
+    elif isinstance(value, Network | Layer):
+        yield from (None, "text", 3.5, np.ones(2), Layer)
     elif isinstance(value, str):
         yield from ("no such word", [value], np.array([value, value]), {})
 
@@ -105,7 +113,7 @@ def odd_values(value):
 
 
 def call(function, arguments):
-    """Call a function, and begin what it yields."""
+    """Call a function, and begin what it yields or lends."""
     kinds = inspect.signature(function).parameters
     positional, named = [], {}
     spread = any(kinds[name].kind is kinds[name].VAR_POSITIONAL for name in arguments)
@@ -120,7 +128,10 @@ def call(function, arguments):
         else:
             named[name] = value
     result = function(*positional, **named)
-    if isinstance(result, types.GeneratorType):
+    if isinstance(result, contextlib.AbstractContextManager):
+        with result:
+            pass
+    elif isinstance(result, types.GeneratorType):
         with contextlib.closing(result):
             next(result, None)
 
@@ -134,7 +145,8 @@ def raised(function, arguments, name, odd=False):
         with np.errstate(all="ignore"):
             call(function, arguments)
     except (TypeError, ValueError) as error:
-        named = name in re.findall(r"\w+", str(error))
+        said = re.findall(r"\w+", str(error))
+        named = name in said or INSIDE.get(name) in said
         last = traceback.extract_tb(error.__traceback__)[-1]
         own = (
             type(error) in (TypeError, ValueError)

@@ -83,7 +83,7 @@ def test_bad_input_is_named(change, message):
     [
         ({"lr": "0.1"}, "lr must be one number, got '0.1'"),
         ({"lr": np.array([0.1])}, "lr must be one number"),
-        ({"targets": np.zeros(40)}, "labels must be integers"),
+        ({"targets": np.zeros(40)}, "targets must be integers"),
     ],
 )
 def test_what_is_no_number_is_named(change, message):

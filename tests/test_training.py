@@ -590,7 +590,7 @@ def spoiled(value):
             r"a shape that begins with \(2, 60\)",
         ),
         ({"targets": np.zeros(59, int)}, ValueError, "one entry per case"),
-        ({"targets": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"targets": np.zeros(60)}, TypeError, "targets must be integers"),
         ({"targets": np.array(["a"] * 60)}, TypeError, "targets must hold numbers"),
         ({"targets": np.full(60, 2)}, ValueError, "between 0 and 1 for 2 logits"),
         ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 logits"),
@@ -616,7 +616,7 @@ def test_errors_say_what_is_wrong(changes, error, words):
     "change, error, words",
     [
         ({"lr": -1}, ValueError, "lr"),
-        ({"targets": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"targets": np.zeros(60)}, TypeError, "targets must be integers"),
         ({"batch_size": 61}, ValueError, "batch_size"),
     ],
 )

@@ -6,14 +6,14 @@ import numpy as np
 
 from normlib._arguments import float_array, integer, natural, real, reals, takes
 from normlib.datasets import digits_split
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, network
 from normlib.nets.training import accuracy, fit
 from normlib.running import bias_corrected
 
 __all__ = ["Lag", "precise_statistics", "running_lag"]
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def precise_statistics(net, x):
     """Measure the statistics of every batch norm on data, layer by layer.
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from normlib._arguments import number, reals, takes
 from normlib.nets.layers import Linear
-from normlib.nets.network import Network
+from normlib.nets.network import Network, network
 from normlib.nets.norm_layers import BatchNorm
 
 __all__ = ["undone_batch_norm"]
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def undone_batch_norm(net, x, *, factor=1.0):
     """Put batch norms into a network that gamma and beta undo on a batch.
 

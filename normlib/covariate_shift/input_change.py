@@ -10,6 +10,7 @@ import numpy as np
 
 from normlib._arguments import choice, indices, integer, natural, real, reals, takes
 from normlib.nets.digits_network import digits_network
+from normlib.nets.network import network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
 
@@ -43,7 +44,7 @@ class InputRecord(NamedTuple):
     reason: str = ""
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def last_hidden_input(net, x):
     """Return the input to the activation of the last hidden layer.
 

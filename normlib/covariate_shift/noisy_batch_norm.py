@@ -14,7 +14,7 @@ from normlib._arguments import choice, indices, integer, natural, takes
 from normlib.covariate_shift.input_change import last_hidden_input
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Layer
-from normlib.nets.network import Network
+from normlib.nets.network import Network, network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
 
@@ -111,6 +111,7 @@ class Noise(Layer):
         return (self.scale * dy).astype(dy.dtype, copy=False)
 
 
+@takes(net=network)
 def with_noise(net, rng, constants=None):
     """Return a network with noise before each activation, after the norm if any.
 

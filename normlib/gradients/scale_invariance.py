@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer
+from normlib._arguments import choice, integer, takes
 from normlib.datasets import digits_split
-from normlib.nets.network import mlp
+from normlib.nets.network import mlp, network
 from normlib.nets.norm_layers import NETWORK_NORMS
 from normlib.nets.training import loss_and_gradient
 
@@ -20,6 +20,7 @@ __all__ = [
 SIZES = (64, 64, 64, 10)
 
 
+@takes(net=network)
 def hidden_weights(net):
     """Return the parts of ``net.params`` that are weights of hidden linear maps.
 

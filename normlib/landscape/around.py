@@ -22,7 +22,7 @@ from normlib._arguments import (
 from normlib.nets.digits_network import digits_network
 from normlib.nets.layers import Linear
 from normlib.nets.losses import softmax_cross_entropy
-from normlib.nets.network import stack
+from normlib.nets.network import network, stack
 from normlib.nets.probing import check_batch, check_single, plain_linears
 from normlib.nets.training import LOSS_LIMIT, evaluate, fit
 
@@ -164,6 +164,7 @@ def _check_grid(net, first, second, a, b):
     return a, float_array("b", np.asarray(b, dtype=np.float64), ndim=1)
 
 
+@takes(net=network)
 def scale_weights(net, factor):
     """Multiply all weights and biases of the hidden layers by a factor, in place.
 

@@ -121,18 +121,18 @@ def check_labels(labels, logits):
             f"labels must have shape {cases[-1:]}, one per case of logits of shape "
             f"{logits.shape}, got {labels.shape}"
         )
-    check_integers(labels)
+    check_integers("labels", labels)
     check_range(labels, classes)
     labels = labels.astype(np.intp, copy=False)  # uint64 is no index
     return labels if labels.shape == cases else np.broadcast_to(labels, cases)
 
 
-def check_integers(labels):
+def check_integers(name, labels):
     """Raise a TypeError unless the labels are integers."""
     if labels.dtype.kind not in "iu":
         raise TypeError(
-            f"labels must be integers, got {labels.dtype}; convert them with "
-            "labels.astype(int)"
+            f"{name} must be integers, got {labels.dtype}; convert them with "
+            f"{name}.astype(int)"
         )
 
 

@@ -422,6 +422,14 @@ def stack(nets):
     return many
 
 
+def network(name, value):
+    """Raise unless ``value`` is a Network."""
+    if not isinstance(value, Network):
+        raise TypeError(
+            f"{name} must be a Network, such as mlp([2, 3, 1]), got {value!r:.60}"
+        )
+
+
 def _difference(net, other):
     """Return what stands in the way of computing two networks at once, or ''."""
     for name in ("dtype", "mode"):

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from normlib._arguments import float_array, reals, takes
+from normlib._arguments import as_array, float_array, reals, takes
 from normlib.nets.layers import Linear
+from normlib.nets.network import network
 
 
 @contextmanager
@@ -34,6 +35,7 @@ def untouched(net):
     >>> bool((net.params == 7.0).any())
     False
     """
+    network("net", net)
     state, gradient = net.state(), net.grads.copy()
     try:
         with net.in_mode("probe"), np.errstate(over="ignore", invalid="ignore"):
@@ -56,6 +58,7 @@ def check_single(net):
     >>> from normlib.nets.network import mlp
     >>> check_single(mlp([2, 3]))
     """
+    network("net", net)
     if net.networks is not None:
         raise ValueError(
             f"net must be a single network, got {net.networks} in a stack; look at "
@@ -91,7 +94,7 @@ def check_batch(net, x, targets):
     check_finite(net, x, targets)
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def check_finite(net, x, targets):
     """Raise an error if a batch holds NaN or infinity; see `check_batch`.
 
@@ -101,9 +104,11 @@ def check_finite(net, x, targets):
     >>> check_finite(mlp([2, 3]), np.eye(2), np.array([0, 1]))
     """
     float_array("x", np.asarray(x, dtype=net.dtype))
-    targets = np.asarray(targets)
+    targets = as_array("targets", targets)
     if targets.dtype.kind == "f":
         float_array("targets", targets)
+    elif targets.dtype.kind not in "biu":
+        raise TypeError(f"targets must hold real numbers, got dtype {targets.dtype}")
 
 
 def plain_linears(net):
@@ -131,6 +136,7 @@ def plain_linears(net):
     >>> len(plain_linears(mlp([2, 3, 1])))
     2
     """
+    network("net", net)
     linears = [layer for layer in net.walk() if isinstance(layer, Linear)]
     for layer in linears:
         if "weight" not in layer.params:

@@ -14,6 +14,7 @@ from normlib.nets.losses import (
     softmax_cross_entropy,
 )
 from normlib.nets.minibatches import minibatches
+from normlib.nets.network import network
 
 __all__ = [
     "History",
@@ -88,6 +89,7 @@ def loss_and_gradient(net, x, targets, *, loss=softmax_cross_entropy):
     float or ndarray of shape (K,)
         The loss; the gradient is in ``net.grads``, which the next call reuses.
     """
+    network("net", net)
     value, doutputs = loss(net.forward(x), targets)
     _check_value(net, value)
     net.backward(doutputs)
@@ -123,6 +125,7 @@ def sgd_step(net, lr, weight_decay=0.0):
     The form of weight decay decides the equilibrium norm: I. Loshchilov and F.
     Hutter (2017), arXiv:1711.05101, equation 1 (L2 inside the gradient).
     """
+    network("net", net)
     _descend(net, *_check_rates(net, lr, weight_decay))
 
 
@@ -161,7 +164,7 @@ def _check_rate(name, value, dtype, shapes):
         return array.astype(dtype)
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def fit(
     net,
     x,
@@ -232,7 +235,7 @@ def fit(
     """
     x, targets, lead = _check_data(net, x, targets)
     if loss is softmax_cross_entropy:
-        check_integers(targets)
+        check_integers("targets", targets)
     lr, decay = _check_rates(net, lr, weight_decay)
     steps = integer("steps", steps, minimum=0)
     if batch_size is None:
@@ -419,7 +422,9 @@ def evaluate(net, x, labels, *, mode="eval", loss=softmax_cross_entropy):
 
 def _scores(net, x, labels, mode):
     """Return the outputs of the network and the labels, one per case of these."""
+    network("net", net)
     choice("mode", mode, ("eval", "probe"))
+    reals("x", x)
     x = finite_inputs(net, x)
     with net.in_mode(mode), np.errstate(over="ignore", invalid="ignore"):
         logits = net.forward(x)

@@ -10,6 +10,7 @@ import numpy as np
 
 from normlib._arguments import generator, integer, number, reals, takes
 from normlib.nets.losses import check_integers, softmax_cross_entropy
+from normlib.nets.network import network
 from normlib.nets.training import (
     LOSS_LIMIT,
     check_first,
@@ -44,7 +45,7 @@ class Iterate(NamedTuple):
     reason: str = ""
 
 
-@takes(x=reals)
+@takes(net=network, x=reals)
 def iterates(
     net, x, targets, *, lr, batch_size=None, steps, rng=0, loss=softmax_cross_entropy
 ):
@@ -114,7 +115,7 @@ def iterates(
     if targets.dtype.kind == "f" and not np.isfinite(targets).all():
         raise ValueError("targets holds NaN or infinity; remove those cases first")
     if loss is softmax_cross_entropy:
-        check_integers(targets)
+        check_integers("targets", targets)
     if batch_size is None:
         batches = iter(lambda: slice(None), None)
     elif many:
