@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from normlib._arguments import generator, integer, number
+from normlib._arguments import choice, generator, integer, number
 
 __all__ = [
     "Layer",
@@ -164,6 +164,13 @@ class Linear(Layer):
     rng : int or numpy.random.Generator
         Source of the random numbers; an int is taken as a seed. Give all layers of
         a network one generator: the same seed would make them equal.
+
+    Examples
+    --------
+    >>> layer = Linear(2, 1, rng=0)
+    >>> layer.params["weight"][...] = [[1.0], [2.0]]
+    >>> layer.forward(np.array([[3.0, 4.0]]))
+    array([[11.]])
     """
 
     def __init__(self, n_in, n_out, bias=True, *, rng, init="he", gain=1.0):
@@ -215,6 +222,13 @@ class WeightNormLinear(Linear):
     References
     ----------
     T. Salimans and D. Kingma (2016), arXiv:1602.07868, equations 2 and 3.
+
+    Examples
+    --------
+    >>> layer = WeightNormLinear(2, 1, rng=0)
+    >>> layer.params["v"][...], layer.params["g"][...] = [[3.0], [4.0]], 10.0
+    >>> layer.forward(np.array([[1.0, 0.0]]))
+    array([[6.]])
     """
 
     def __init__(self, n_in, n_out, bias=True, *, rng, init="he", gain=1.0):
@@ -321,16 +335,20 @@ class Residual(Layer):
     R. Xiong et al. (2020), arXiv:2002.04745, table 1 (pre, post). J. Kim et al.
     (2025), arXiv:2502.02732 (out_norm). W. Sun et al. (2025), arXiv:2502.05795
     (scale).
+
+    Examples
+    --------
+    >>> Residual([ReLU()]).forward(np.array([[-1.0, 2.0]]))
+    array([[-1.,  4.]])
     """
 
     def __init__(self, layers, norm=None, position="pre", *, out_norm=None, scale=1.0):
         super().__init__()
-        if position not in ("pre", "post"):
-            raise ValueError(f'position must be "pre" or "post", got {position!r}')
-        for one in (norm, out_norm):
+        choice("position", position, ("pre", "post"))
+        for name, one in (("norm", norm), ("out_norm", out_norm)):
             if one is not None and not isinstance(one, Layer):
                 raise TypeError(
-                    f"norm must be a layer such as LayerNorm(3), got {one!r}"
+                    f"{name} must be a layer such as LayerNorm(3), got {one!r}"
                 )
         self.position, self.scale = position, number("scale", scale)
         self.norm, self.out_norm = norm, out_norm
@@ -385,13 +403,20 @@ def list_of_layers(layers, where):
     return some
 
 
+def check_array(x, where, name="x"):
+    """Raise a TypeError unless ``x`` is a plain array of real numbers."""
+    if type(x) is not np.ndarray or x.dtype.kind not in "fiub":
+        kind = x.dtype if type(x) is np.ndarray else type(x).__name__
+        what = "an array" if name == "x" else f"{name} as an array"
+        raise TypeError(
+            f"{where} expects {what}, got {kind}; convert it with "
+            f"np.asarray({name}, dtype=float)"
+        )
+
+
 def check_features(x, expected, where):
     """Raise unless ``x`` is an array whose last axis has ``expected`` entries."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"{where} expects an array, got {type(x).__name__}; convert it with "
-            "np.asarray(x, dtype=float)"
-        )
+    check_array(x, where)
     if x.ndim < 2 or x.shape[-1] != expected:
         raise ValueError(
             f"{where} expects x of shape (N, {expected}), got {x.shape}; "

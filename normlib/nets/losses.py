@@ -122,7 +122,7 @@ def check_labels(labels, logits):
             f"{logits.shape}, got {labels.shape}"
         )
     check_integers("labels", labels)
-    check_range(labels, classes)
+    check_range("labels", labels, classes)
     labels = labels.astype(np.intp, copy=False)  # uint64 is no index
     return labels if labels.shape == cases else np.broadcast_to(labels, cases)
 
@@ -136,10 +136,10 @@ def check_integers(name, labels):
         )
 
 
-def check_range(labels, classes):
+def check_range(name, labels, classes):
     """Raise a ValueError unless the labels are between 0 and ``classes - 1``."""
-    if labels.min() < 0 or labels.max() >= classes:
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(
-            f"labels must be between 0 and {classes - 1} for {classes} logits, got "
+            f"{name} must be between 0 and {classes - 1} for {classes} classes, got "
             f"{labels.min()} to {labels.max()}"
         )

@@ -196,6 +196,11 @@ class GroupNorm(Norm):
     References
     ----------
     Y. Wu and K. He (2018), arXiv:1803.08494, equation 7.
+
+    Examples
+    --------
+    >>> GroupNorm(4, 2, eps=0).forward(np.array([[1.0, 3.0, 10.0, 30.0]]))
+    array([[-1.,  1., -1.,  1.]])
     """
 
     def __init__(self, n, num_groups, *, eps=1e-5):
@@ -267,6 +272,14 @@ class BatchNorm(Norm):
     References
     ----------
     S. Ioffe and C. Szegedy (2015), arXiv:1502.03167, algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> layer = BatchNorm(1, eps=0)
+    >>> layer.forward(np.array([[1.0], [3.0]])).ravel()
+    array([-1.,  1.])
+    >>> layer.buffers["running_mean"], layer.buffers["running_var"]
+    (array([0.2]), array([1.1]))
     """
 
     def __init__(self, n, *, eps=1e-5, momentum=0.1):

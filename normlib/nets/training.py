@@ -141,13 +141,14 @@ def _descend(net, lr, decay):
 def _check_rates(net, lr, weight_decay):
     """Return both as arrays of the dtype of the network, decay None where 0."""
     each = () if net.networks is None else (net.networks,)
-    lr = _check_rate("lr", lr, net.dtype, [(), each])
+    lr = check_rate("lr", lr, net.dtype, [(), each])
     shapes = [(), net.params.shape, net.params.shape[-1:]]
-    decay = _check_rate("weight_decay", weight_decay, net.dtype, shapes)
+    decay = check_rate("weight_decay", weight_decay, net.dtype, shapes)
     return lr, decay if decay.any() else None
 
 
-def _check_rate(name, value, dtype, shapes):
+def check_rate(name, value, dtype, shapes):
+    """Return a rate, or one per network, as an array; raise unless it is 0 or more."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be a number, got {value!r}; try 0.1")
@@ -310,7 +311,7 @@ def check_first(loss, targets):
 
     def checked(outputs, batch):
         result = loss(outputs, batch)
-        check_range(targets, outputs.shape[-1])
+        check_range("targets", targets, outputs.shape[-1])
         return result
 
     return checked

@@ -7,11 +7,21 @@ any other network. Only attention looks from one row to another.
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, natural, reals, takes
-from normlib.nets.layers import Layer, Linear, ReLU, Residual
-from normlib.nets.losses import softmax, softmax_cross_entropy
-from normlib.nets.network import Network
+from normlib._arguments import (
+    as_array,
+    choice,
+    generator,
+    integer,
+    natural,
+    number,
+    reals,
+    takes,
+)
+from normlib.nets.layers import Layer, Linear, ReLU, Residual, check_array
+from normlib.nets.losses import check_integers, softmax, softmax_cross_entropy
+from normlib.nets.network import Network, network
 from normlib.nets.norm_layers import RMSNorm, norm_layer
+from normlib.nets.training import check_rate
 
 __all__ = [
     "Adam",
@@ -40,6 +50,13 @@ class Embedding(Layer):
         Whether a learned vector for the place is added.
     rng : int or numpy.random.Generator
         Source of the weights, N(0, 1) for tokens and places.
+
+    Examples
+    --------
+    >>> layer = Embedding(2, 1, 3, positions=False, rng=0)
+    >>> layer.params["token"][...] = [[10.0], [20.0]]
+    >>> layer.forward(np.array([[0, 1, 1]])).ravel()
+    array([10., 20., 20.])
     """
 
     def __init__(self, n_tokens, width, length, positions=True, *, rng):
@@ -53,7 +70,8 @@ class Embedding(Layer):
 
     def forward(self, tokens):
         """Return the rows of the tokens (N, length), or (K, N, length)."""
-        if tokens.shape[-1] != self.length:
+        check_array(tokens, "Embedding", "tokens")
+        if tokens.ndim < 2 or tokens.shape[-1] != self.length:
             raise ValueError(
                 f"a sequence must have {self.length} tokens, got {tokens.shape}; "
                 "fill it up on the right, which a causal network does not see"
@@ -109,6 +127,15 @@ class Attention(Layer):
     ----------
     A. Vaswani et al. (2017), arXiv:1706.03762, equation 1. J. Su et al. (2021),
     arXiv:2104.09864, equation 34 (rotation).
+
+    Examples
+    --------
+    >>> layer = Attention(2, 1, 3, rng=0)
+    >>> y = layer.forward(np.zeros((3, 2)))  # tokens all alike
+    >>> layer.weights[0, 0].round(2)
+    array([[1.  , 0.  , 0.  ],
+           [0.5 , 0.5 , 0.  ],
+           [0.33, 0.33, 0.33]])
     """
 
     def __init__(
@@ -116,6 +143,7 @@ class Attention(Layer):
     ):
         super().__init__()
         self.heads, self.length = integer("heads", heads), integer("length", length)
+        width = integer("width", width)
         if width % (2 * heads if rotary else heads):
             raise ValueError(
                 f"{heads} heads must divide the width {width} into "
@@ -133,6 +161,7 @@ class Attention(Layer):
 
     def forward(self, x):
         """Return what each token reads, (N * length, width) like ``x``."""
+        check_sequences(x, self.length, "Attention")
         q, k = (
             self.prepare(linear.forward(x), which)
             for which, linear in enumerate((self.query, self.key))
@@ -216,6 +245,8 @@ def rotate(x, back=False):
     if x.ndim < 2:
         raise ValueError(f"x must have shape (..., length, size), got {x.shape}")
     length, size = x.shape[-2:]
+    if size % 2:
+        raise ValueError(f"x must have pairs of features, an even size, got {size}")
     half = size // 2
     angle = np.arange(length)[:, None] * 10000.0 ** (-np.arange(half) / half)
     cos, sin = np.cos(angle), np.sin(angle) * (-1 if back else 1)
@@ -225,15 +256,40 @@ def rotate(x, back=False):
     )
 
 
+def check_sequences(x, length, where):
+    """Raise unless the rows of ``x`` are those of whole sequences."""
+    check_array(x, where)
+    if x.ndim < 2 or x.shape[-2] % length:
+        raise ValueError(
+            f"{where} expects x of shape (N * {length}, width), one row per token of "
+            f"N sequences, got {x.shape}"
+        )
+
+
 class LastTokens(Layer):
-    """Keep the last tokens of each sequence: those that the network is asked for."""
+    """Keep the last tokens of each sequence: those that the network is asked for.
+
+    Parameters
+    ----------
+    length, last : int
+        Tokens of a sequence, and how many of them are kept.
+
+    Examples
+    --------
+    >>> LastTokens(3, 1).forward(np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]]))
+    array([[2.],
+           [5.]])
+    """
 
     def __init__(self, length, last):
         super().__init__()
-        self.length, self.last = length, last
+        self.length, self.last = integer("length", length), integer("last", last)
+        if last > length:
+            raise ValueError(f"last must be at most length {length}, got {last}")
 
     def forward(self, x):
         """Return the rows (N * last, width) of (N * length, width)."""
+        check_sequences(x, self.length, "LastTokens")
         self.shape = x.shape
         x = x.reshape(*x.shape[:-2], -1, self.length, x.shape[-1])
         x = x[..., self.length - self.last :, :]
@@ -336,7 +392,16 @@ def _residual(branch, placement, make, width, block):
 
 
 def token_loss(logits, answers):
-    """Return the cross-entropy of logits (N * A, n) for answers (N, A), in nats."""
+    """Return the cross-entropy of logits (N * A, n) for answers (N, A), in nats.
+
+    Examples
+    --------
+    >>> loss, _ = token_loss(np.zeros((2, 4)), np.array([[0, 3]]))
+    >>> round(float(loss), 4)
+    1.3863
+    """
+    answers = as_array("answers", answers)
+    check_integers("answers", answers)
     return softmax_cross_entropy(logits, answers.reshape(*answers.shape[:-2], -1))
 
 
@@ -353,16 +418,28 @@ class Adam:
     References
     ----------
     D. Kingma and J. Ba (2014), arXiv:1412.6980, algorithm 1, with its defaults.
+
+    Examples
+    --------
+    >>> net = Network([Linear(1, 2, bias=False, rng=0)])
+    >>> net.params[...], net.grads[...] = 1.0, [8.0, -0.2]
+    >>> Adam(net, 0.1).step()
+    >>> net.params.round(6)
+    array([0.9, 1.1])
     """
 
     def __init__(self, net, lr):
+        network("net", net)
         self.net = net
-        self.lr = lr if np.ndim(lr) == 0 else np.asarray(lr)[:, None]
+        each = () if net.networks is None else (net.networks,)
+        lr = check_rate("lr", lr, net.dtype, [(), each])
+        self.lr = lr if lr.ndim == 0 else lr[:, None]
         self.m, self.v = np.zeros_like(net.params), np.zeros_like(net.params)
         self.steps = 0
 
     def step(self, share=1.0):
         """Move the parameters once; `share` of the learning rate (for warm-up)."""
+        share = number("share", share, minimum=0)
         self.steps += 1
         grads = self.net.grads
         self.m += 0.1 * (grads - self.m)

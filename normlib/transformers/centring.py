@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from normlib._arguments import choice
 from normlib.nets.layers import Residual
 from normlib.nets.network import Network
 from normlib.nets.norm_layers import LayerNorm, RMSNorm
+from normlib.nets.probing import check_single
 from normlib.nets.transformer import Attention, Embedding
 from normlib.sphere.folding import centre_writing_weights, fold_layer_norm
 
@@ -31,7 +33,26 @@ def with_rms_norm(net, centred=WRITERS, centre=None):
     -------
     Network
         A new one, with RMS norms whose gamma is 1.
+
+    Examples
+    --------
+    >>> from normlib.transformers.task import reversed_words, reverser
+    >>> net, (tokens, _) = reverser(0, blocks=1), reversed_words(3, rng=0)
+    >>> rewritten = with_rms_norm(net)
+    >>> bool(np.allclose(net.forward(tokens), rewritten.forward(tokens)))
+    True
     """
+    check_single(net)
+    for name in (centred,) if isinstance(centred, str) else centred:
+        choice("centred", name, WRITERS)
+    blocks = [layer for layer in net.layers if isinstance(layer, Residual)]
+    if not all(isinstance(block.norm, LayerNorm) for block in blocks) or not any(
+        isinstance(layer, LayerNorm) for layer in net.layers
+    ):
+        raise ValueError(
+            'net must be a transformer with placement="pre" and norm="layer", got '
+            f"{net.layers!r:.80}"
+        )
     centre = centre or centre_writing_weights
     net = net.__copy__()
     for layer in net.layers:

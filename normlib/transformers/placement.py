@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlib._arguments import choice, index, natural, takes
 from normlib.nets.layers import Residual
-from normlib.nets.transformer import token_loss
+from normlib.nets.transformer import PLACEMENTS, token_loss
 from normlib.transformers.task import accuracy, reversed_words, reversers, train
 
 RATES = (3e-3, 1e-2, 3e-2)
@@ -41,7 +42,14 @@ def at_start(placement, blocks, seeds, **build):
     Returns
     -------
     Start
+
+    Examples
+    --------
+    >>> start = at_start("pre", 2, [0, 1])
+    >>> start.stream.shape, start.gradient.shape
+    ((2, 3), (2, 2))
     """
+    choice("placement", placement, PLACEMENTS)
     net = reversers(seeds, placement=placement, blocks=blocks, **build)
     tokens, answers = reversed_words(16, seeds[0])
     logits = net.forward(tokens, record=True)
@@ -64,6 +72,7 @@ def gradients(layer):
         yield from gradients(child)
 
 
+@takes(blocks=natural, steps=natural, warm_up=index, batch_size=natural)
 def by_rate(
     placement,
     blocks,
@@ -91,7 +100,14 @@ def by_rate(
     float, then ndarray of shape (S, R)
         The finished fraction, and at the end the share of right letters in new
         words, by seed and rate.
+
+    Examples
+    --------
+    >>> *_, right = by_rate("pre", 1, [0], [0.01], steps=2)
+    >>> right.shape
+    (1, 1)
     """
+    choice("placement", placement, PLACEMENTS)
     each = [seed for seed in seeds for _ in rates]
     net = reversers(each, placement=placement, blocks=blocks, **build)
     lr = np.tile(rates, len(seeds))

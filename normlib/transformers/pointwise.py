@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from normlib._arguments import integer, reals, takes
-from normlib.nets.layers import Layer
+from normlib._arguments import as_array, float_array, integer, number, reals, takes
+from normlib.nets.layers import Layer, check_features
+from normlib.nets.losses import check_integers
 from normlib.nets.norm_layers import RMSNorm
+from normlib.nets.probing import check_single
 
 
 class DyT(Layer):
@@ -13,6 +15,11 @@ class DyT(Layer):
     References
     ----------
     J. Zhu et al. (2025), arXiv:2503.10622; alpha starts at 0.5.
+
+    Examples
+    --------
+    >>> DyT(3).forward(np.array([[-2.0, 0.0, 200.0]])).round(4)
+    array([[-0.7616,  0.    ,  1.    ]])
     """
 
     shift = False
@@ -26,6 +33,7 @@ class DyT(Layer):
 
     def forward(self, x):
         """Return ``gamma * f(alpha * x + s) + beta``."""
+        check_features(x, self.params["gamma"].shape[-1], type(self).__name__)
         self.x = x
         z = self._row("alpha") * x
         if self.shift:
@@ -35,6 +43,7 @@ class DyT(Layer):
 
     def backward(self, dy):
         """Return the gradient of the input, and fill those of the parameters."""
+        self.check_gradient(dy, self.y.shape)
         self.grads["gamma"][...] = (dy * self.y).sum(axis=-2)
         self.grads["beta"][...] = dy.sum(axis=-2)
         dz = dy * self._row("gamma") * self.slope
@@ -92,13 +101,30 @@ def erf(z):
 
 
 class Frozen(Layer):
-    """RMS norm whose root mean square is a constant: ``gamma * x / rms``."""
+    """RMS norm whose root mean square is a constant: ``gamma * x / rms``.
+
+    It is there to be looked at, not to be trained: there is no `backward`.
+
+    Parameters
+    ----------
+    gamma : ndarray of shape (n,)
+        Scale of each feature.
+    rms : float
+        What divides, above 0.
+
+    Examples
+    --------
+    >>> Frozen(np.array([1.0, 2.0]), 4.0).forward(np.array([[8.0, 8.0]]))
+    array([[2., 4.]])
+    """
 
     def __init__(self, gamma, rms):
-        super().__init__(gamma=gamma / rms)
+        gamma = float_array("gamma", gamma, ndim=1)
+        super().__init__(gamma=gamma / number("rms", rms, positive=True))
 
     def forward(self, x):
         """Return ``gamma * x / rms``."""
+        check_features(x, self.params["gamma"].shape[-1], "Frozen")
         return self.params["gamma"] * x
 
 
@@ -116,7 +142,17 @@ def freeze_rms(net, tokens):
     -------
     ndarray of shape (number of norms,)
         Spread of the root mean square from token to token, over its mean.
+
+    Examples
+    --------
+    >>> from normlib.transformers.task import reversed_words, reverser
+    >>> net = reverser(0, blocks=1, norm="rms")
+    >>> freeze_rms(net, reversed_words(20, rng=0)[0]).round(2)
+    array([0.17, 0.17, 0.19])
     """
+    check_single(net)
+    tokens = as_array("tokens", tokens)
+    check_integers("tokens", tokens)
     net.forward(tokens)
     spreads = []
 
