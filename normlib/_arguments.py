@@ -11,7 +11,12 @@ import numpy as np
 
 
 def as_array(name, value, order=None):
-    """Return ``value`` as an array, or say that its rows differ in length."""
+    """Return ``value`` as an array, or say why it is none."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain array, got a masked one, whose mask would be "
+            f"ignored; pass the entries that count, {name}.compressed() say"
+        )
     try:
         return np.asarray(value, order=order)
     except ValueError:
@@ -63,6 +68,17 @@ def float_array(name, value, *, ndim=None, finite=True):
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; remove or replace them first")
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
+
+
+def real_array(name, value, dtype):
+    """Return ``value`` as an array of one float type, or say it is not real."""
+    value = as_array(name, value)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{name} must hold real numbers, got dtype {value.dtype}; convert it with "
+            f"np.asarray({name}, dtype=float)"
+        )
+    return value.astype(dtype, copy=False)
 
 
 def vector(name, value, n, default=None, dtype=None):
@@ -139,6 +155,8 @@ def number(name, value, *, minimum=None, positive=False):
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be one number, got {value!r}") from None
+    except OverflowError:  # an integer beyond all floats
+        result = np.inf
     if not np.isfinite(result):
         raise ValueError(f"{name} must be finite, got {result}")
     if positive and result <= 0:
@@ -259,9 +277,5 @@ def real(name, value):
 
 def reals(name, value):
     """Raise unless ``value`` is an array, or nested lists, of real numbers."""
-    try:
-        kind = np.asarray(value).dtype.kind
-    except ValueError:  # rows of different lengths
-        kind = "O"
-    if kind not in "fiu":
+    if as_array(name, value).dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers, got {value!r:.80}")

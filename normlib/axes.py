@@ -47,6 +47,8 @@ class Sharing(NamedTuple):
         Axes of that shape along which entries share one gamma and beta.
     gamma_view : tuple of int
         That shape with 1 for the gamma_axes: so gamma is broadcast.
+    stats_view : tuple of int
+        That shape with 1 for the axes: so mean and variance are broadcast.
     stats_shape : tuple of int
         Shape of the mean and of the variance; its product counts the pairs.
     parameter_shape : tuple of int
@@ -59,6 +61,7 @@ class Sharing(NamedTuple):
     axes: tuple
     gamma_axes: tuple
     gamma_view: tuple
+    stats_view: tuple
     stats_shape: tuple
     parameter_shape: tuple
     size: int
@@ -103,6 +106,7 @@ def sharing(norm, shape, num_groups=None, axes=None):
     ((2, 3, 2, 4, 4), (2, 3, 4), (2, 3))
     """
     choice("norm", norm, NORMS)
+    shape = _shape(shape)
     if norm in ("layer", "rms"):
         axes = normalize_axes(-1 if axes is None else axes, len(shape))
     elif axes is not None:
@@ -169,9 +173,14 @@ def known_sharing(norm, shape, num_groups=None, axes=None):
 
 def _described(shape, axes, gamma_axes, parameter_shape):
     kept = tuple(n for axis, n in enumerate(shape) if axis not in axes)
-    view = tuple(1 if axis in gamma_axes else n for axis, n in enumerate(shape))
+    gamma_view, stats_view = (
+        tuple(1 if axis in some else n for axis, n in enumerate(shape))
+        for some in (gamma_axes, axes)
+    )
     size = prod(shape) // prod(kept)
-    return Sharing(shape, axes, gamma_axes, view, kept, parameter_shape, size)
+    return Sharing(
+        shape, axes, gamma_axes, gamma_view, stats_view, kept, parameter_shape, size
+    )
 
 
 def normalize_axes(axes, ndim):
@@ -243,10 +252,8 @@ def index_sets(norm, shape, *, num_groups=None, axes=None):
     array([[0, 0, 0],
            [1, 1, 1]])
     """
-    shape = _shape(shape)
     how = sharing(norm, shape, num_groups, axes)
-    ones = [1 if axis in how.axes else n for axis, n in enumerate(how.shape)]
-    labels = np.arange(prod(how.stats_shape)).reshape(ones)
+    labels = np.arange(prod(how.stats_shape)).reshape(how.stats_view)
     return np.broadcast_to(labels, how.shape).reshape(shape).copy()
 
 
@@ -268,7 +275,7 @@ def count_sets(norm, shape, *, num_groups=None, axes=None):
     >>> [count_sets(norm, (8, 6, 4, 4)) for norm in ("batch", "instance")]
     [6, 48]
     """
-    return prod(sharing(norm, _shape(shape), num_groups, axes).stats_shape)
+    return prod(sharing(norm, shape, num_groups, axes).stats_shape)
 
 
 def parameter_shape(norm, shape, *, num_groups=None, axes=None):
@@ -291,7 +298,7 @@ def parameter_shape(norm, shape, *, num_groups=None, axes=None):
     >>> parameter_shape("layer", (8, 6, 4, 4), axes=(1, 2, 3))
     (6, 4, 4)
     """
-    return sharing(norm, _shape(shape), num_groups, axes).parameter_shape
+    return sharing(norm, shape, num_groups, axes).parameter_shape
 
 
 def _shape(shape):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import as_array, number
-from normlib.axes import Sharing, normalize_axes, sharing
+from normlib._arguments import as_array, integer, number
+from normlib.axes import Sharing, known_sharing, normalize_axes
 
 # So many terms float32 adds up well enough one by one; so many for a mean of entries
 # of size 1, and for one that is corrected afterwards.
@@ -57,6 +57,7 @@ def forward(x, how, eps, gamma=None, beta=None, centre=True):
     return scale_and_shift(x_hat, gamma, beta, out=y), x_hat, Stats(mean, var, inv_std)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def backward(dy, x_hat, inv_std, how, gamma=None, centre=True):
     """Return dx, dgamma and dbeta of `forward`.
 
@@ -157,6 +158,8 @@ class NormCache(NamedTuple):
         Which entries share statistics and parameters.
     dtype : numpy.dtype
         Float type of x, and of dx.
+    norm : str
+        Whose cache it is, such as "batch".
     """
 
     x_hat: np.ndarray
@@ -166,6 +169,7 @@ class NormCache(NamedTuple):
     gamma: np.ndarray | None
     sharing: Sharing
     dtype: np.dtype
+    norm: str
 
 
 class RMSCache(NamedTuple):
@@ -183,6 +187,8 @@ class RMSCache(NamedTuple):
         Which entries share statistics and parameters.
     dtype : numpy.dtype
         Float type of x, and of dx.
+    norm : str
+        "rms".
     """
 
     x_hat: np.ndarray
@@ -191,6 +197,7 @@ class RMSCache(NamedTuple):
     gamma: np.ndarray | None
     sharing: Sharing
     dtype: np.dtype
+    norm: str
 
 
 class WeightNormCache(NamedTuple):
@@ -239,7 +246,8 @@ def standardize(x, axes, *, eps=1e-5):
 
     Notes
     -----
-    A float32 variance beyond the range of float32 is returned in float64.
+    A variance too large for float32 is returned in float64; with ``eps=0``, one too
+    small for it, too.
 
     References
     ----------
@@ -255,9 +263,10 @@ def standardize(x, axes, *, eps=1e-5):
     array([[2.]])
     """
     x, dtype = _floats(x)
-    how = sharing("layer", x.shape, None, normalize_axes(axes, x.ndim))
-    _, x_hat, stats = forward(x, how, number("eps", eps, minimum=0))
-    _check_result(x, stats.var)
+    how = known_sharing("layer", x.shape, axes=normalize_axes(axes, x.ndim))
+    eps = number("eps", eps, minimum=0)
+    _, x_hat, stats = forward(x, how, eps)
+    _check_result(x, how, stats, eps)
     return x_hat.astype(dtype, copy=False), stats
 
 
@@ -299,15 +308,15 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
     """
     x_hat, dtype = _floats(x_hat, "x_hat")
     dx_hat = _gradient(dx_hat, x_hat.shape, x_hat.dtype, "dx_hat", " of x_hat")
-    how = sharing("layer", x_hat.shape, None, normalize_axes(axes, x_hat.ndim))
-    kept = tuple(1 if axis in how.axes else n for axis, n in enumerate(x_hat.shape))
-    if np.shape(inv_std) != kept:
+    how = known_sharing("layer", x_hat.shape, axes=normalize_axes(axes, x_hat.ndim))
+    inv_std = _floats(inv_std, "inv_std")[0].astype(x_hat.dtype)
+    if inv_std.shape != how.stats_view:
         raise ValueError(
-            f"inv_std must have shape {kept}, got {np.shape(inv_std)}; pass "
+            f"inv_std must have shape {how.stats_view}, got {inv_std.shape}; pass "
             f"stats.inv_std of standardize with the same axes"
         )
-    inv_std = _floats(inv_std, "inv_std")[0].astype(x_hat.dtype)
-    dx, _, _ = backward(dx_hat, x_hat, inv_std, how)
+    dx, _, total_dx_hat = backward(dx_hat, x_hat, inv_std, how)
+    _check_gradient(dx_hat, total_dx_hat, "dx_hat")
     return dx.astype(dtype, copy=False)
 
 
@@ -327,7 +336,9 @@ def _forward(norm, x, gamma, beta, eps, num_groups=None, axes=None):
     x, dtype = _floats(x)
     if norm in ("layer", "rms"):
         axes = _trailing(axes, x)
-    how = sharing(norm, x.shape, num_groups, axes)
+    elif norm == "group":
+        num_groups = integer("num_groups", num_groups)
+    how = known_sharing(norm, x.shape, num_groups, axes)
     if how.size == 1 and norm in WAY_OUT:
         raise ValueError(
             f"{norm} norm needs more than one value per mean, got one (x has shape "
@@ -336,6 +347,7 @@ def _forward(norm, x, gamma, beta, eps, num_groups=None, axes=None):
     eps = number("eps", eps, minimum=0)
     gamma = _parameter(gamma, how, x.dtype, "gamma")
     beta = _parameter(beta, how, x.dtype, "beta")
+    _check_parameters(gamma=gamma, beta=beta)
     y, x_hat, stats = forward(
         x.reshape(how.shape),
         how,
@@ -344,31 +356,31 @@ def _forward(norm, x, gamma, beta, eps, num_groups=None, axes=None):
         _view(beta, how),
         norm != "rms",
     )
-    _check_result(x, stats.var)
+    _check_result(x, how, stats, eps)
     y = y.reshape(x.shape).astype(dtype, copy=False)
     x_hat = x_hat.reshape(x.shape)
     mean, var, inv_std = (a if a is None else a.reshape(how.stats_shape) for a in stats)
     if norm == "rms":
-        return y, RMSCache(x_hat, var, inv_std, gamma, how, dtype)
-    return y, NormCache(x_hat, mean, var, inv_std, gamma, how, dtype)
+        return y, RMSCache(x_hat, var, inv_std, gamma, how, dtype, norm)
+    return y, NormCache(x_hat, mean, var, inv_std, gamma, how, dtype, norm)
 
 
 def _backward(norm, dy, cache):
     """Check the arguments of a backward pass; return dx, dgamma and dbeta."""
-    kind = RMSCache if norm == "rms" else NormCache
-    _check_cache(cache, kind, f"{norm}_norm")
+    if type(cache) not in (NormCache, RMSCache) or cache.norm != norm:
+        raise _wrong_cache(cache, norm)
     how, x_hat = cache.sharing, cache.x_hat
     dy = _gradient(dy, x_hat.shape, x_hat.dtype)
     inv_std = cache.inv_rms if norm == "rms" else cache.inv_std
-    ones = tuple(1 if axis in how.axes else n for axis, n in enumerate(how.shape))
     dx, dgamma, dbeta = backward(
         dy.reshape(how.shape),
         x_hat.reshape(how.shape),
-        inv_std.reshape(ones),
+        inv_std.reshape(how.stats_view),
         how,
         _view(cache.gamma, how),
         norm != "rms",
     )
+    _check_gradient(dy, dbeta, "dy")
     dx = dx.reshape(x_hat.shape).astype(cache.dtype, copy=False)
     return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
@@ -479,7 +491,7 @@ def batch_norm_inference(
     array([[1.]])
     """
     x, dtype = _floats(x)
-    how = sharing("batch", x.shape)
+    how = known_sharing("batch", x.shape)
     eps = number("eps", eps, minimum=0)
     if running_mean is None or running_var is None:
         raise TypeError(
@@ -488,7 +500,7 @@ def batch_norm_inference(
         )
     _check_finite(x)
     mean, var, gamma, beta = (
-        _view(_parameter(value, how, None, name), how)
+        _view(_parameter(value, how, x.dtype, name, promote=True), how)
         for name, value in (
             ("running_mean", running_mean),
             ("running_var", running_var),
@@ -501,6 +513,7 @@ def batch_norm_inference(
             "running_mean and running_var must be finite, got NaN or infinity; was a "
             "batch that held one averaged into them?"
         )
+    _check_parameters(gamma=gamma, beta=beta)
     if not (var >= 0).all():
         raise ValueError(
             f"running_var must be 0 or more, got {var.min()}; it is a variance, "
@@ -825,7 +838,8 @@ def weight_norm(v, g):
         raise ValueError(
             f"g must have one length per row of v, shape {v.shape[:1]}, got {g.shape}"
         )
-    g = g.astype(v.dtype, copy=False)
+    g = _converted(g, v.dtype)
+    _check_parameters(g=g)
     norm = _row_norms(v)
     direction = v / norm[:, None]
     w = direction * g[:, None]
@@ -880,10 +894,12 @@ def weight_norm_backward(dw, cache):
     >>> dv.round(2), dg
     (array([[ 1.28, -0.96]]), array([0.6]))
     """
-    _check_cache(cache, WeightNormCache, "weight_norm")
+    if type(cache) is not WeightNormCache:
+        raise _wrong_cache(cache, "weight")
     direction = cache.direction
     dw = _gradient(dw, direction.shape, direction.dtype, "dw")
     dg = np.vecdot(dw, direction)
+    _check_gradient(dw, dg, "dw")
     dv = direction * -dg[:, None]
     dv += dw
     dv *= (cache.g / cache.norm)[:, None]
@@ -895,11 +911,6 @@ def weight_norm_backward(dw, cache):
 
 def _floats(x, name="x"):
     """Return x as an array to compute with, and the float type of the result."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must be a plain array, got a masked one, whose mask would be "
-            f"ignored; pass the entries that count, {name}.compressed() say"
-        )
     x = as_array(name, x, order="C")
     if x.dtype.kind != "f":
         raise TypeError(
@@ -911,24 +922,46 @@ def _floats(x, name="x"):
     return x, x.dtype
 
 
-def _check_result(x, var):
-    """Raise if x is not finite, which its variance shows, or too large."""
-    if np.isfinite(var).all():
+def _check_result(x, how, stats, eps):
+    """Raise if x is not finite, which its variance shows, or too large or small."""
+    var = stats.var
+    if not _all_finite(var):
+        _check_finite(x)
+        raise ValueError(
+            f"x is too large: the variance overflows {x.dtype}, got entries up to "
+            f"{np.abs(x).max():.3g}; divide x by a constant first"
+        )
+    if eps >= TINY_EPS or x.itemsize < 8:  # float32 that small is done in float64
         return
-    _check_finite(x)
-    raise ValueError(
-        f"x is too large: the variance overflows {x.dtype}, got entries up to "
-        f"{np.abs(x).max():.3g}; divide x by a constant first"
-    )
+    least = np.finfo(x.dtype).tiny
+    if var.min() < least:
+        x = x.reshape(how.shape)
+        sizes = np.abs(x) if stats.mean is None else x - x.min(how.axes, keepdims=True)
+        largest = sizes.max(how.axes, keepdims=True)[var < least].max()
+        if largest > 0:  # else these sets are constant
+            raise ValueError(
+                f"x is too small: the variance underflows {x.dtype}, got a set of "
+                f"size {largest:.3g}; multiply x by a constant first, or give an eps"
+            )
 
 
-def _check_finite(x):
+def _all_finite(a):
+    return np.count_nonzero(np.isfinite(a)) == a.size  # sooner than all()
+
+
+def _check_finite(x, name="x"):
     bad = x.size - np.count_nonzero(np.isfinite(x))
     if bad:
         raise ValueError(
-            f"x must be finite, got {bad} of {x.size} entries NaN or infinite; find "
-            f"them with np.argwhere(~np.isfinite(x))"
+            f"{name} must be finite, got {bad} of {x.size} entries NaN or infinite; "
+            f"find them with np.argwhere(~np.isfinite({name}))"
         )
+
+
+def _check_gradient(dy, its_sum, name):
+    """Raise if dy is not finite, which its sum shows."""
+    if not _all_finite(its_sum):
+        _check_finite(dy, name)
 
 
 def _trailing(axes, x):
@@ -952,15 +985,14 @@ def _gradient(dy, shape, dtype, name="dy", like=""):
     return dy.astype(dtype, copy=False)
 
 
-def _check_cache(cache, kind, norm):
-    if type(cache) is not kind:
-        raise TypeError(
-            f"cache must be the second result of {norm}, got {type(cache).__name__}"
-        )
+def _wrong_cache(cache, norm):
+    whose = getattr(cache, "norm", None)
+    got = f"that of {whose}_norm" if isinstance(whose, str) else type(cache).__name__
+    return TypeError(f"cache must be the second result of {norm}_norm, got {got}")
 
 
-def _parameter(value, how, dtype, name):
-    """Return one value per channel as floats (of one dtype, unless that is None)."""
+def _parameter(value, how, dtype, name, promote=False):
+    """Return a copy, one value per channel, in dtype or in one that holds both."""
     if value is None:
         return None
     value = as_array(name, value)
@@ -970,6 +1002,21 @@ def _parameter(value, how, dtype, name):
         raise ValueError(
             f"{name} must have shape {how.parameter_shape}, got {value.shape}"
         )
-    if dtype is None and value.dtype.kind != "f":
-        dtype = float
-    return value.astype(dtype or value.dtype, copy=False)
+    return _converted(value, np.promote_types(dtype, value.dtype) if promote else dtype)
+
+
+def _converted(value, dtype):
+    """Return a copy in dtype, which a cache may keep; too large becomes infinite."""
+    if value.dtype == dtype:
+        return value.copy()
+    with np.errstate(over="ignore"):
+        return value.astype(dtype)
+
+
+def _check_parameters(**parameters):
+    for name, value in parameters.items():
+        if value is not None and not _all_finite(value):
+            raise ValueError(
+                f"{name} must be finite in {value.dtype}, got {value.ravel()}; start "
+                f"again from values that are"
+            )

@@ -131,8 +131,6 @@ def update_running(
         )
     if CONVENTIONS[convention].unbiased:
         var = unbiased_variance(var, count)
-    elif count < 1:
-        raise ValueError(f"count must be 1 or more, got {count}")
     return (
         (1 - weight) * running_mean + weight * mean,
         (1 - weight) * running_var + weight * var,
@@ -165,7 +163,10 @@ def unbiased_variance(var, count):
             f"count must be 2 or more for a variance with 1/(N-1), got {count}; "
             f"use a larger batch or a convention that stores 1/N"
         )
-    return np.asarray(var) * (count / (count - 1))
+    var = np.asarray(var)
+    if not (np.isfinite(var).all() and (var >= 0).all()):
+        raise ValueError(f"var must be finite and 0 or more, got {var}")
+    return var * (count / (count - 1))
 
 
 @takes(average=reals, initial=reals, steps=natural)
@@ -199,12 +200,20 @@ def bias_corrected(average, initial, steps, *, momentum=None, convention="pytorc
     10.0
     """
     weight = weight_of_new(momentum, convention)
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}; update first")
-    if weight == 0:
-        raise ValueError("momentum gives new values no weight: nothing was averaged")
+    average, initial = np.asarray(average), np.asarray(initial)
+    if initial.shape not in ((), average.shape):
+        raise ValueError(
+            f"initial must be one number or have the shape of average {average.shape}, "
+            f"got {initial.shape}"
+        )
+    if not (np.isfinite(average).all() and np.isfinite(initial).all()):
+        raise ValueError("average and initial must be finite, got NaN or infinity")
     rest = (1 - weight) ** steps
-    return (np.asarray(average) - rest * np.asarray(initial)) / (1 - rest)
+    if rest == 1:
+        raise ValueError(
+            f"momentum gives new values no weight: nothing was averaged, got {momentum}"
+        )
+    return (average - rest * initial) / (1 - rest)
 
 
 @takes(momentum=real)
@@ -249,7 +258,10 @@ def _check_pair(mean, var, prefix=""):
             f"got {mean.shape} and {var.shape}"
         )
     if not (np.isfinite(mean).all() and np.isfinite(var).all()):
-        raise ValueError(f"{prefix}mean and {prefix}var must be finite")
+        raise ValueError(
+            f"{prefix}mean and {prefix}var must be finite, got NaN or infinity; leave "
+            f"out a batch that holds one"
+        )
     if (var < 0).any():
         raise ValueError(
             f"{prefix}var must be 0 or more, got {var.min()}; variances are averaged "

@@ -156,3 +156,14 @@ def test_masks_are_new_arrays():
 def test_bad_arguments_give_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [4, None, "ab", (2.0, 3), np.array([2, 3])])
+@pytest.mark.parametrize("function", [sharing, index_sets, count_sets, parameter_shape])
+def test_a_shape_is_a_tuple_of_integers(function, shape):
+    with pytest.raises(TypeError, match="shape must be"):
+        function("batch", shape)
+
+
+def test_a_shape_may_be_a_list():
+    assert sharing("batch", [2, 3]) == sharing("batch", (2, 3))

@@ -894,3 +894,83 @@ def test_rows_of_different_lengths_are_told_by_the_name_of_the_argument():
         normlib.layer_norm(ragged)
     with pytest.raises(ValueError, match="gamma must be an array, got nested lists"):
         normlib.layer_norm(np.ones((2, 2)), ragged)
+
+
+def test_a_cache_keeps_its_own_gamma(rng):
+    x, dy = rng.normal(size=(2, 4, 6))
+    gamma = np.full(6, 2.0)
+    _, cache = normlib.layer_norm(x, gamma)
+    dx, *_ = normlib.layer_norm_backward(dy, cache)
+    gamma[:] = 0
+    np.testing.assert_array_equal(normlib.layer_norm_backward(dy, cache)[0], dx)
+    g = np.ones(4)
+    _, cache = normlib.weight_norm(x, g)
+    dv, _ = normlib.weight_norm_backward(dy, cache)
+    g[:] = 0
+    np.testing.assert_array_equal(normlib.weight_norm_backward(dy, cache)[0], dv)
+
+
+def test_the_cache_of_another_norm_is_refused(rng):
+    x = rng.normal(size=(4, 6))
+    _, cache = normlib.layer_norm(x)
+    with pytest.raises(TypeError, match="batch_norm, got that of layer_norm"):
+        normlib.batch_norm_backward(x, cache)
+
+
+NO_GAMMA = {
+    "must be finite in float32": [np.array([1, np.nan]), np.array([1, 1e300])],
+    "must be a plain array": [np.ma.masked_equal([1.0, 2.0], 1.0)],
+}
+
+
+@pytest.mark.parametrize(("message", "values"), NO_GAMMA.items())
+def test_gamma_is_finite_and_has_no_mask(message, values):
+    x = np.eye(2, dtype=np.float32)
+    error = (TypeError, ValueError)
+    for value in values:
+        with pytest.raises(error, match=f"gamma {message}"):
+            normlib.batch_norm(x, value)
+        with pytest.raises(error, match=f"beta {message}"):
+            normlib.layer_norm(x, None, value)
+        with pytest.raises(error, match=f"g {message}"):
+            normlib.weight_norm(x, value)
+    with pytest.raises(ValueError, match="gamma must be finite"):
+        normlib.batch_norm_inference(x, [0, 0], [1, 1], [1, np.inf])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_is_refused(bad):
+    x = np.array([[1.0, 2.0], [3.0, 5.0]])
+    dy = np.array([[bad, 0.0], [0.0, 0.0]])
+    for norm in ("batch", "layer", "rms"):
+        _, cache = getattr(normlib, f"{norm}_norm")(x)
+        with pytest.raises(ValueError, match="dy must be finite, got 1 of 4 entries"):
+            getattr(normlib, f"{norm}_norm_backward")(dy, cache)
+    _, cache = normlib.weight_norm(x, np.ones(2))
+    with pytest.raises(ValueError, match="dw must be finite"):
+        normlib.weight_norm_backward(dy, cache)
+    x_hat, stats = normlib.standardize(x, 0)
+    with pytest.raises(ValueError, match="dx_hat must be finite"):
+        normlib.standardize_backward(dy, x_hat, stats.inv_std, 0)
+
+
+def test_data_too_small_to_square_are_refused_unless_they_are_constant():
+    x = np.array([[1.0, 1.0], [1.0, 3.0]]) * 1e-200
+    for norm, wrong in (("batch", x), ("layer", x), ("rms", x[:1])):
+        with pytest.raises(ValueError, match="x is too small: the variance underflows"):
+            getattr(normlib, f"{norm}_norm")(wrong, eps=0)
+    with pytest.raises(ValueError, match="x is too small"):
+        normlib.standardize(x, 0, eps=0)
+    assert not normlib.layer_norm(x[:1], eps=0)[0].any()
+    assert not normlib.rms_norm(np.zeros((1, 2)), eps=0)[0].any()
+
+
+def test_statistics_in_float16_do_not_lose_eps():
+    mean, var = np.zeros(1, np.float16), np.ones(1, np.float16)
+    y = normlib.batch_norm_inference(np.array([[1.0]]), mean, var, eps=1e-5)
+    assert y[0, 0] == 1 / np.sqrt(1 + 1e-5)
+
+
+def test_an_eps_beyond_all_floats_is_not_finite():
+    with pytest.raises(ValueError, match="eps must be finite, got inf"):
+        normlib.layer_norm(np.ones((2, 2)), eps=10**400)

@@ -198,6 +198,13 @@ ONE = np.ones(1)
         (lambda: unbiased_variance(ONE, 1), "count must be 2 or more"),
         (lambda: bias_corrected(ONE, 0, 0), "steps must be at least 1"),
         (lambda: bias_corrected(ONE, 0, 3, momentum=0), "gives new values no weight"),
+        (lambda: bias_corrected(ONE, 0, 3, momentum=1e-17), "gives new values no"),
+        (
+            lambda: bias_corrected(ONE, np.ones(2), 3),
+            "initial must be one number or",
+        ),
+        (lambda: bias_corrected(ONE * np.nan, 0, 3), "average and initial must be fin"),
+        (lambda: unbiased_variance(-ONE, 5), "var must be finite and 0 or more"),
         (lambda: half_life(2), "momentum must lie"),
     ],
 )

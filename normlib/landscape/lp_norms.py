@@ -20,7 +20,7 @@ from normlib._arguments import (
     reals,
     takes,
 )
-from normlib.axes import sharing
+from normlib.axes import known_sharing
 from normlib.nets.digits_network import digits_network
 from normlib.nets.network import Network
 from normlib.nets.norm_layers import Norm
@@ -173,7 +173,7 @@ class LpBatchNorm(Norm):
 
     def shared(self, shape):
         """Return which entries share statistics and parameters."""
-        return sharing("batch", shape)
+        return known_sharing("batch", shape)
 
     def normalize(self, x, gamma, beta):
         """Return y, and keep x_hat and what its gradient needs."""
