@@ -609,6 +609,38 @@ def test_norm_layers_take_arrays_of_floats(layer, x):
         layer.forward(x)
 
 
+@pytest.mark.parametrize("layer", ALL_NORMS)
+@pytest.mark.parametrize(
+    "x", [np.ma.ones((3, 3)), np.eye(3).view(np.recarray), np.eye(3, dtype=np.float16)]
+)
+def test_norm_layers_take_plain_arrays_of_float32_or_longer(layer, x):
+    with pytest.raises(TypeError, match="expects an array of floats, got"):
+        layer.forward(x)
+
+
+LAYERS = [LayerNorm(3), Linear(3, 3, rng=0), WeightNormLinear(3, 3, rng=0)]
+LAYERS += [Sigmoid(), Tanh(), ReLU()]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("bad", [None, [[1.0] * 3], np.ma.ones((1, 3)), 1j * np.eye(3)])
+def test_layers_take_arrays_both_ways(layer, bad):
+    with pytest.raises(TypeError, match="expects an array"):
+        layer.forward(bad)
+    layer.forward(np.eye(3))
+    with pytest.raises(TypeError, match="backward expects dy as an array, got"):
+        layer.backward(bad)
+
+
+def test_batch_norm_in_evaluation_keeps_float32(rng):
+    layer = BatchNorm(6)
+    layer.use_batch_statistics = layer.update_running = False
+    x = rng.normal(1e4, 2, size=(8, 6)).astype(np.float32)
+    y = norms.batch_norm_inference(x, np.zeros(6), np.ones(6))
+    assert layer.forward(x).dtype == np.float32
+    np.testing.assert_array_equal(layer.forward(x), y)
+
+
 def test_linear_takes_arrays():
     with pytest.raises(TypeError, match="Linear expects an array, got list"):
         Linear(3, 2, rng=0).forward([[1.0, 2.0, 3.0]])
@@ -784,3 +816,6 @@ def test_a_network_takes_real_numbers_alone(kind):
     net = Network([Linear(2, 1, rng=0)])
     with pytest.raises(TypeError, match="x must hold real numbers, got dtype"):
         net.forward(np.ones((3, 2)).astype(kind))
+    net.forward(np.ones((3, 2)))
+    with pytest.raises(TypeError, match="dout must hold real numbers, got dtype"):
+        net.backward(np.ones((3, 1)).astype(kind))

@@ -126,10 +126,11 @@ class Layer:
         raise NotImplementedError
 
     def check_gradient(self, dy, shape):
-        """Raise a ValueError unless ``dy`` has the shape of the output.
+        """Raise unless ``dy`` is an array of real numbers of the shape of the output.
 
         K networks that share the input of their first layer send K gradients.
         """
+        check_array(dy, f"{type(self).__name__}.backward", "dy")
         if dy.shape != shape and dy.shape != (self.networks, *shape):
             raise ValueError(
                 f"{type(self).__name__}.backward expects dy of shape {shape}, that "
@@ -270,6 +271,7 @@ class Sigmoid(Layer):
 
     def forward(self, x):
         """Return ``1 / (1 + exp(-x))``."""
+        check_array(x, "Sigmoid")
         with np.errstate(over="ignore"):  # exp = inf gives 0, the right limit
             y = np.exp(-x)
         y += 1
@@ -289,6 +291,7 @@ class Tanh(Layer):
 
     def forward(self, x):
         """Return ``tanh(x)``."""
+        check_array(x, "Tanh")
         self.y = np.tanh(x)
         return self.y
 
@@ -305,6 +308,7 @@ class ReLU(Layer):
 
     def forward(self, x):
         """Return ``max(x, 0)``."""
+        check_array(x, "ReLU")
         self.y = np.maximum(x, 0)
         return self.y
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
+from normlib._arguments import choice, generator, integer, number, real_array
 from normlib.nets.layers import (
     Linear,
     ReLU,
@@ -183,13 +183,7 @@ class Network:
         With ``record=True`` the list ``outputs`` keeps the output of each layer.
         Raises a ValueError if the shape does not fit the layers.
         """
-        x = np.asarray(x)
-        if x.dtype.kind not in "fiub":
-            raise TypeError(
-                f"x must hold real numbers, got dtype {x.dtype}; convert it with "
-                "np.asarray(x, dtype=float)"
-            )
-        x = x.astype(self.dtype, copy=False)
+        x = real_array("x", x, self.dtype)
         if self.networks is not None and x.ndim != 2:
             self._check_own(x)
         outputs = []
@@ -214,7 +208,7 @@ class Network:
         With ``record=True`` the list ``output_grads`` keeps the gradient with
         respect to the output of each layer, in the order of ``outputs``.
         """
-        d = np.asarray(dout, dtype=self.dtype)
+        d = real_array("dout", dout, self.dtype)
         gradients = []
         for layer in reversed(self.layers):
             if record:

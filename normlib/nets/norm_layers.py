@@ -107,11 +107,12 @@ class Norm(Layer):
         return None if values is None else values.reshape(self.how.gamma_view)
 
     def check(self, x):
-        """Raise if ``x`` is no array of floats with ``n`` features."""
-        if not (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+        """Raise if ``x`` is no array of float32 or longer with ``n`` features."""
+        plain = type(x) is np.ndarray
+        if not (plain and x.dtype.kind == "f" and x.itemsize >= 4):
             raise TypeError(
                 f"{type(self).__name__} expects an array of floats, got "
-                f"{getattr(x, 'dtype', type(x).__name__)}; convert it with "
+                f"{x.dtype if plain else type(x).__name__}; convert it with "
                 "np.asarray(x, dtype=float)"
             )
         if x.ndim > 4:  # backward would not know which axes share a gamma
@@ -140,6 +141,7 @@ def stacked(how, networks):
         axes=tuple(axis + 1 for axis in how.axes),
         gamma_axes=tuple(axis + 1 for axis in how.gamma_axes),
         gamma_view=(networks, *how.gamma_view),
+        stats_view=(networks, *how.stats_view),
         stats_shape=(networks, *how.stats_shape),
         parameter_shape=(networks, *how.parameter_shape),
     )
@@ -307,7 +309,7 @@ class BatchNorm(Norm):
                 for name in ("running_mean", "running_var")
             )
             self.x_hat, self.given_inv_std = by_given(x, mean, var, self.eps)
-            y = scale_and_shift(self.x_hat, gamma, beta)
+            y = scale_and_shift(self.x_hat, gamma, beta).astype(x.dtype, copy=False)
         if self.update_running:
             self.update(self.how.size)
         return y

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, integer, reals, takes
+from normlib._arguments import choice, integer, real_array, reals, takes
 from normlib.nets.losses import (
     check_integers,
     check_labels,
@@ -350,7 +350,7 @@ def _check_data(net, x, targets):
 def finite_inputs(net, x):
     """Return ``x`` in the dtype of the network, or say that it is not finite."""
     with np.errstate(over="ignore"):  # 1e300 is infinite in float32
-        x = np.asarray(x, dtype=net.dtype)
+        x = real_array("x", x, net.dtype)
     _check_finite("x", x)
     return x
 
