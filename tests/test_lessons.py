@@ -372,7 +372,10 @@ def test_the_report_counts_what_was_answered(page, monkeypatch):
     assert "predictions: 1 right, 1 of 3 answered" in said
     assert "true or false: 0 right, 1 of 4 answered" in said
     assert "exercises: 1 right, 1 of 2 answered" in said
-    assert "<td>not right</td>" in shown[-1]["text/html"]
+    table = shown[-1]["text/html"]
+    assert ">not right</td>" in table
+    # A style sheet would not reach a report that is handed in.
+    assert table.count('style="text-align: left"') == len(re.findall("<t[dh]", table))
 
 
 def test_in_a_lecture_the_solution_drives_the_figure(page, monkeypatch, capsys):

@@ -19,8 +19,12 @@ from IPython.display import display
 
 from normlib.lessons.checks import same, verdict
 from normlib.live import page
-from normlib.live.asking import LOOK, Choice, Deck, Help, Notices, rich, static_notices
+from normlib.live.asking import Choice, Deck, Help, Notices, rich, static_notices
 from normlib.live.style import lecture_mode
+
+# JupyterLab sets tables flush right, and drops the style sheets of a notebook that it
+# does not trust, such as a report handed in.
+LEFT = ' style="text-align: left"'
 
 
 @dataclass(frozen=True)
@@ -366,20 +370,22 @@ class Lesson:
             right = sum(bool(kept.right) for kept in mine)
             done = sum(bool(kept.answer) for kept in mine)
             lines.append(f"{plural}: {right} right, {done} of {len(mine)} answered")
-            rows.append(f'<tr><th colspan="3">{html.escape(lines[-1])}</th></tr>')
+            rows.append(f'<tr><th colspan="3"{LEFT}>{html.escape(lines[-1])}</th></tr>')
             for kept in mine:
                 mark = "" if not kept.answer else "right" if kept.right else "not right"
                 if mark == "not right" and kept.back:
                     mark += f": see {kept.back}"
                 cells = kept.text, kept.answer or "open", mark
                 rows.append(
-                    f"<tr>{''.join(f'<td>{rich(cell)}</td>' for cell in cells)}</tr>"
+                    "<tr>"
+                    + "".join(f"<td{LEFT}>{rich(cell)}</td>" for cell in cells)
+                    + "</tr>"
                 )
         title = f"Report of notebook {self.number}"
         return {
             "text/plain": "\n".join([title, *lines]),
             "text/html": f'<table class="normlib-report"><caption>{title}</caption>'
-            f"{''.join(rows)}</table>{LOOK}",
+            f"{''.join(rows)}</table>",
         }
 
 

@@ -24,7 +24,6 @@ LOOK = """<style>
 .normlib-options .widget-button:disabled { opacity: 0.85; }
 .normlib-notices .widget-hbox { align-items: baseline; }
 .normlib-notices .widget-button { flex: none; }
-.normlib-report th, .normlib-report td { text-align: left !important; }
 </style>"""
 
 
