@@ -72,7 +72,7 @@ QUESTIONS = {
     ),
     "correlation": Question(
         "Two features have correlation 0.8. You standardize both. The correlation is "
-        "now",
+        "now ...",
         {
             "0": "That would be whitening, which mixes the features.",
             "0.8": "A correlation is the mean product of two standardized features. "

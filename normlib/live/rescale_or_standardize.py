@@ -319,10 +319,15 @@ class Outlier(LiveFigure):
             (others,) = ax.plot([], [], "|", ms=24, mew=1.5, color=style.AFTER)
             (outlier,) = ax.plot([], [], "D", ms=9, color=style.WARN, clip_on=False)
             self.strips += [alone, others, outlier]
+        fig.text(0.05, 0.94, "grey: without the outlier", color="#666666")
+        fig.text(0.30, 0.94, "blue: with it", color=style.AFTER)
         ax = self.right = fig.add_axes((0.60, 0.19, 0.36, 0.62))
         ax.set(xscale="log", yscale="log", xlim=(3.1, 1050), ylim=(0.0004, 1.3))
+        ax.set_xticks([10, 100, 1000], ["10", "100", "1000"])
+        ax.set_yticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+        ax.minorticks_off()
         ax.set_xlabel("outlier's distance (std)")
-        ax.set_title("spread left to the others")
+        ax.set_title("spread that the others keep")
         self.curves, self.dots = [], []
         for color, dash in ((style.INK, "-"), (style.AFTER, "--")):
             self.curves += ax.plot([], [], dash, color=color)

@@ -288,6 +288,8 @@ class Start(LiveFigure):
             ax = fig.add_axes((left, 0.15, 0.41, 0.64))
             ax.set(xlim=(0, 16.4), ylim=limits, yscale=scale, xlabel="block")
             ax.set_xticks(range(0, 17, 4))
+            if scale == "log":
+                ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
             ax.set_title(title)
             self.grey.append(
                 [ax.plot([], [], color="#a8a8a8", lw=1.2)[0] for _ in PLACEMENTS]

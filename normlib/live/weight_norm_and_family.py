@@ -212,9 +212,7 @@ class Style(LiveFigure):
                     np.zeros(3), range(3), s=60, c=CHANNEL_COLORS, edgecolors="white"
                 )
             )
-        fig.text(
-            0.5, 0.005, "dot: mean of the channel; bar: one deviation to each side"
-        )
+        fig.text(0.5, 0.03, "dot: mean of the channel; bar: one deviation to each side")
         fig.texts[-1].set(ha="center", va="bottom")
         return [*self.meshes, *self.bars, *self.dots]
 
@@ -304,7 +302,9 @@ class Directions(LiveFigure):
         right = fig.add_axes((0.58, 0.40, 0.39, 0.51))
         right.set(xlim=(0, self.steps), ylim=(0, 3.4), xlabel="step")
         right.set_title("lengths")
-        right.axhline(np.hypot(*self.best), color="#cccccc", lw=1, zorder=0)
+        best = np.hypot(*self.best)
+        right.set_yticks([0, 1, best, 3], ["0", "1", f"best w: {best:g}", "3"])
+        right.axhline(best, color="#cccccc", lw=1, zorder=0)
         self.lines = [
             *right.plot([], [], color=style.INK, lw=2.2),
             *right.plot([], [], "--", color=style.AFTER, lw=2.2),

@@ -91,7 +91,7 @@ def ahead(lr):
     "08",
     "Layer norm is ahead of no norm in at least 9 of 10 seeds, and changes more in "
     "all 10.",
-    "At learning rate 3 it is ahead in at most 3.",
+    "At learning rate 3 it is ahead in at most 3 of the 10.",
     "At learning rate 1 layer norm is ahead of no norm, and its means change further.",
     "no: layer norm at rate 1; batch norm with noise",
 )
