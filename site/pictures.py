@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from normlib.lessons import lessons
+from normlib.live import style
 from normlib.live.picture import Picture
 
 RATIO = 2.0  # pixels drawn for one of the figure's own: sharp on every screen
@@ -71,4 +72,7 @@ def _value(control):
         return control.label
     if isinstance(control.value, bool):
         return "on" if control.value else "off"
-    return format(control.value, getattr(control, "readout_format", ""))
+    wanted = getattr(control, "readout_format", "")
+    # Where no letter stands, the page drops zeros at the end, as Python does with "g".
+    wanted += "" if wanted[-1:].isalpha() else "g"
+    return style.as_in_prose(format(control.value, wanted))

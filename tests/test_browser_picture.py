@@ -31,6 +31,8 @@ STUB = """def norm(x):
     return ...
 
 NormTable(norm).show()"""
+POWERS = """from normlib.live.hypersphere import TwoFeatures
+TwoFeatures().show()"""
 
 OPEN = """async ([path, run]) => {
   const { commands } = window.jupyterapp;
@@ -49,7 +51,8 @@ PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
 
 def write(path):
-    cells = [nbformat.v4.new_code_cell(code) for code in (SHOWN, PLAYED, TOLD, STUB)]
+    codes = SHOWN, PLAYED, POWERS, TOLD, STUB
+    cells = [nbformat.v4.new_code_cell(code) for code in codes]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, path)
@@ -276,6 +279,18 @@ def test_every_control_has_a_name_and_toggles_say_which_is_pressed(live):
     assert all(b.get_attribute("aria-label") for b in play)
 
 
+def test_a_logarithmic_slider_says_its_number_as_the_sentences_do(live):
+    control = figure(live, 2).locator(".widget-inline-hbox", has_text="eps")
+    handle = control.locator(".noUi-handle")
+    readout, spoken = control.locator(".widget-readout"), {}
+    for presses in range(11):  # from 1e-5 to 1 by half a power of ten
+        handle.press("ArrowRight" if presses else "Home")
+        spoken[readout.inner_text()] = handle.get_attribute("aria-valuetext")
+    small, large = "1e-5 3.2e-5 0.0001 0.00032 0.001", "0.0032 0.01 0.032 0.1 0.32 1"
+    assert " ".join(spoken) == f"{small} {large}"
+    assert list(spoken) == list(spoken.values())
+
+
 def test_notebook_7_is_told_which_keys_a_slider_takes(live):
     """It asks for this attribute before the slider sees the key."""
     handle = figure(live).locator(".noUi-handle").first
@@ -348,7 +363,7 @@ def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     mortal.evaluate(OPEN, ["mortal.ipynb", False])
     static = mortal.locator(f"{PANEL} .normlib-static")
     static.first.wait_for()
-    assert static.count() == 3
+    assert static.count() == 4
     image = static.first.locator("img")
     assert image.is_visible()
     assert image.get_attribute("alt") == words

@@ -122,6 +122,12 @@ def test_a_control_takes_the_nearest_value_that_it_offers(control, asked, given)
     control.value = value
 
 
+def test_a_slider_that_stops_at_numbers_writes_them_as_the_sentences_do():
+    slider = controls.steps("", [0.0, 1e-5, 0.3, 1.0, 10.0], 1.0)
+    assert [label for label, _ in slider.options] == ["0", "1e-5", "0.3", "1", "10"]
+    assert slider.value == 1.0
+
+
 def message(figure, **content):
     figure.picture._on_message(figure.picture, content, [])
 

@@ -5,6 +5,8 @@ import numbers
 import ipywidgets as widgets
 import numpy as np
 
+from normlib.live.style import as_in_prose
+
 _WIDE = {"description_width": "initial"}
 
 
@@ -35,8 +37,6 @@ def whole(description, low, high, value, step=1):
 
 def log_slider(description, low, high, value, step=0.1):
     """Return a slider over powers of ten; `low` and `high` are exponents."""
-    # 0.010 reads better than 1e-2, 100 than 1e+2, and 1e-6 than 0.0000010.
-    plain = ".2g" if low >= -4 and high < 2 else ".0f" if 0 <= low < high < 5 else ""
     return widgets.FloatLogSlider(
         description=description,
         base=10,
@@ -44,13 +44,16 @@ def log_slider(description, low, high, value, step=0.1):
         max=high,
         value=value,
         step=step,
-        readout_format=plain or ".0e",
+        # Two digits, without zeros at the end: 0.01, 1, 10.
+        readout_format=".0f" if low >= 0 and high >= 2 else ".2",
         style=_WIDE,
     )
 
 
 def steps(description, options, value):
     """Return a slider that stops only at `options` (values, or (label, value))."""
+    if all(isinstance(o, numbers.Real) for o in options):
+        options = [(as_in_prose(f"{o:g}"), o) for o in options]  # 1, not 1.0
     return widgets.SelectionSlider(
         description=description, options=options, value=value, style=_WIDE
     )

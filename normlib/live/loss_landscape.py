@@ -232,9 +232,8 @@ class UsableRates(LiveFigure):
 
     def make_controls(self):
         """Return the controls: the rate at which curvature is measured, and seed."""
-        options = [(f"{rate:g}", rate) for rate in self.rates]
         return {
-            "rate": controls.steps("measure while training at", options, 0.1),
+            "rate": controls.steps("measure while training at", self.rates, 0.1),
             "seed": controls.whole("seed", 0, 2, 0),
         }
 
@@ -358,9 +357,8 @@ class Envelope(LiveFigure):
 
     def make_controls(self):
         """Return the controls: the largest learning rate and the seed."""
-        options = [(f"{rate:g}", rate) for rate in self.rates[1:]]
         return {
-            "top": controls.steps("learning rates 0.05 to", options, 0.4),
+            "top": controls.steps("learning rates 0.05 to", self.rates[1:], 0.4),
             "seed": controls.whole("seed", 0, 9, 0),
         }
 

@@ -113,12 +113,11 @@ class Singular(LiveFigure):
 
     def make_controls(self):
         """Return the controls: norm, n, sigma, eps."""
-        options = [("0", 0.0), ("1e-5", 1e-5), ("0.01", 0.01), ("0.1", 0.1), ("1", 1.0)]
         return {
             "norm": controls.choice("norm", ["layer", "rms"], "layer"),
             "n": controls.whole("n", 3, 12, 8),
             "sigma": controls.slider("std of x", 0.5, 2, 1.0),
-            "eps": controls.steps("eps", options, 0.0),
+            "eps": controls.steps("eps", [0.0, 1e-5, 0.01, 0.1, 1.0], 0.0),
         }
 
     def draw(self, fig):

@@ -247,11 +247,20 @@ const PLAY = [
   ["fa-retweet", "Repeat"],
 ];
 
+// A number as the sentences write it: 1e-5 and 100, where ipywidgets has 0.00001 and 1e+2.
+function writePlainly(readout) {
+  const text = readout?.textContent || "";
+  if (readout === document.activeElement) return; // being typed
+  if (/^0\.0000\d+$/.test(text)) readout.textContent = Number(text).toExponential();
+  if (/e\+/.test(text)) readout.textContent = String(Number(text));
+}
+
 // ipywidgets gives its controls no names; what stands beside them gives them.
 function nameControls(row) {
   for (const control of row.querySelectorAll(".widget-inline-hbox, .widget-toggle-buttons, .widget-play")) {
     const label = control.querySelector(".widget-label")?.textContent.trim() || "";
     const readout = control.querySelector(".widget-readout");
+    writePlainly(readout);
     for (const handle of control.querySelectorAll(".noUi-handle")) {
       set(handle, "aria-label", label || "value");
       if (readout) set(handle, "aria-valuetext", readout.textContent);

@@ -115,10 +115,9 @@ class Surfaces(LiveFigure):
 
     def make_controls(self):
         """Return the controls: norm, factor, where the viewer stands, and seed."""
-        labels = [(f"{factor:g}", factor) for factor in FACTORS]
         return {
             "norm": controls.choice("norm", list(NORMS), "batch"),
-            "factor": controls.steps("hidden weights times", labels, 10.0),
+            "factor": controls.steps("hidden weights times", FACTORS, 10.0),
             "azimuth": controls.whole("turn", -90, 90, 30, 5),
             "seed": controls.whole("seed", 0, 2, 0),
         }
