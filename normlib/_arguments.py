@@ -70,6 +70,16 @@ def float_array(name, value, *, ndim=None, finite=True):
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
+def data_type(name, value):
+    """Return ``value`` as a numpy dtype, or say that it names none."""
+    try:
+        return np.dtype(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a type such as np.float64, got {value!r}"
+        ) from None
+
+
 def real_array(name, value, dtype):
     """Return ``value`` as an array of one float type, or say it is not real."""
     value = as_array(name, value)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, natural, number, real, takes
+from normlib._arguments import data_type, integer, natural, number, real, takes
 
 __all__ = [
     "Digits",
@@ -80,10 +80,11 @@ def load_digits(dtype=np.float64):
     >>> x.shape, float(x.max()), labels[:4].tolist()
     ((1797, 64), 1.0, [0, 1, 2, 3])
     """
-    if np.dtype(dtype).kind != "f":
+    dtype = data_type("dtype", dtype)
+    if dtype.kind != "f":
         raise TypeError(
-            f"dtype must be a floating-point type, got {np.dtype(dtype)}; pixels are "
-            "fractions, take np.float64 or np.float32"
+            f"dtype must be a floating-point type, got {dtype}; pixels are fractions, "
+            "take np.float64 or np.float32"
         )
     pixels, labels = _stored_digits()
     return pixels.astype(dtype) / np.asarray(16, dtype=dtype), labels.astype(np.intp)

@@ -315,8 +315,10 @@ def standardize_backward(dx_hat, x_hat, inv_std, axes):
             f"inv_std must have shape {how.stats_view}, got {inv_std.shape}; pass "
             f"stats.inv_std of standardize with the same axes"
         )
-    dx, _, total_dx_hat = backward(dx_hat, x_hat, inv_std, how)
-    _check_gradient(dx_hat, total_dx_hat, "dx_hat")
+    _check_parameters(inv_std=inv_std)
+    dx, total_product, total_dx_hat = backward(dx_hat, x_hat, inv_std, how)
+    _check_by_sum("dx_hat", dx_hat, total_dx_hat)
+    _check_by_sum("x_hat", x_hat, total_product)
     return dx.astype(dtype, copy=False)
 
 
@@ -380,7 +382,7 @@ def _backward(norm, dy, cache):
         _view(cache.gamma, how),
         norm != "rms",
     )
-    _check_gradient(dy, dbeta, "dy")
+    _check_by_sum("dy", dy, dbeta)
     dx = dx.reshape(x_hat.shape).astype(cache.dtype, copy=False)
     return dx, dgamma.reshape(how.parameter_shape), dbeta.reshape(how.parameter_shape)
 
@@ -898,8 +900,8 @@ def weight_norm_backward(dw, cache):
         raise _wrong_cache(cache, "weight")
     direction = cache.direction
     dw = _gradient(dw, direction.shape, direction.dtype, "dw")
+    _check_finite(dw, "dw")
     dg = np.vecdot(dw, direction)
-    _check_gradient(dw, dg, "dw")
     dv = direction * -dg[:, None]
     dv += dw
     dv *= (cache.g / cache.norm)[:, None]
@@ -958,10 +960,10 @@ def _check_finite(x, name="x"):
         )
 
 
-def _check_gradient(dy, its_sum, name):
-    """Raise if dy is not finite, which its sum shows."""
+def _check_by_sum(name, a, its_sum):
+    """Raise if an array is not finite, which the few entries of its sum show."""
     if not _all_finite(its_sum):
-        _check_finite(dy, name)
+        _check_finite(a, name)
 
 
 def _trailing(axes, x):

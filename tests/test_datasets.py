@@ -111,6 +111,7 @@ def test_linear_teacher(rng):
             "dtype must be a floating-point type, got int64",
         ),
         (lambda: load_digits(bool), TypeError, "dtype must be"),
+        (lambda: load_digits("digits"), TypeError, "dtype must be a type such as"),
         (lambda: uniform(2.5, np.random.default_rng(0)), TypeError, "n must be an int"),
         (
             lambda: uniform(3, np.random.default_rng(0), 0, np.inf),

@@ -942,16 +942,21 @@ def test_gamma_is_finite_and_has_no_mask(message, values):
 def test_a_gradient_that_is_not_finite_is_refused(bad):
     x = np.array([[1.0, 2.0], [3.0, 5.0]])
     dy = np.array([[bad, 0.0], [0.0, 0.0]])
+    both = np.array([[bad, -bad], [0.0, 0.0]])
     for norm in ("batch", "layer", "rms"):
         _, cache = getattr(normlib, f"{norm}_norm")(x)
         with pytest.raises(ValueError, match="dy must be finite, got 1 of 4 entries"):
             getattr(normlib, f"{norm}_norm_backward")(dy, cache)
     _, cache = normlib.weight_norm(x, np.ones(2))
     with pytest.raises(ValueError, match="dw must be finite"):
-        normlib.weight_norm_backward(dy, cache)
+        normlib.weight_norm_backward(both, cache)
     x_hat, stats = normlib.standardize(x, 0)
     with pytest.raises(ValueError, match="dx_hat must be finite"):
         normlib.standardize_backward(dy, x_hat, stats.inv_std, 0)
+    with pytest.raises(ValueError, match="x_hat must be finite, got 1 of 4 entries"):
+        normlib.standardize_backward(x, dy, stats.inv_std, 0)
+    with pytest.raises(ValueError, match="inv_std must be finite"):
+        normlib.standardize_backward(x, x_hat, dy[:1], 0)
 
 
 def test_data_too_small_to_square_are_refused_unless_they_are_constant():

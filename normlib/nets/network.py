@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number, real_array
+from normlib._arguments import (
+    choice,
+    data_type,
+    generator,
+    integer,
+    number,
+    real_array,
+)
 from normlib.nets.layers import (
     Linear,
     ReLU,
@@ -95,7 +102,7 @@ class Network:
         self.layers = list_of_layers(layers, "Network")
         if not self.layers:
             raise ValueError("a network needs at least 1 layer, got none")
-        self.dtype = np.dtype(dtype)
+        self.dtype = data_type("dtype", dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
         self.networks = networks if networks is None else integer("networks", networks)

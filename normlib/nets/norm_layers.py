@@ -270,6 +270,7 @@ class BatchNorm(Norm):
     The mini-batch is normalized by its 1/N variance; the running variance
     takes the 1/(N-1) variance, as in PyTorch. With switch 2 off and 3 on,
     the batch is normalized by what the running statistics were before it came.
+    A batch with NaN makes them NaN, as in PyTorch; ``fit`` then puts them back.
 
     References
     ----------
