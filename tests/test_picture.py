@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from figure_checks import opened
@@ -302,15 +303,22 @@ def test_long_work_sends_no_more_frames_than_the_page_shows(monkeypatch):
 
 def test_a_figure_that_cannot_be_drawn_yet_says_so_in_its_picture():
     class Waiting(Point):
-        wrong = ValueError("your norm still returns the ... of the stub.")
+        wrong = ValueError(r"your norm raised ValueError: $x_{$ is 0.")
 
     figure = Waiting()
     words = figure._waiting.get_text().replace("\n", " ")
     assert words == figure.sentence
-    assert words.endswith("your norm still returns the ... of the stub.")
+    assert words.endswith(r"$x_{$ is 0.")
     empty = Point()
     assert np.asarray(empty.canvas.buffer_rgba())[195:225, 400:500].min() == 255
     assert np.asarray(figure.canvas.buffer_rgba())[195:225, 400:500].min() < 100
     figure.wrong = None
     figure.controls["x"].value = 0.5
     assert np.asarray(figure.canvas.buffer_rgba())[195:225, 400:500].min() == 255
+
+
+def test_the_settings_of_a_reader_for_plots_of_their_own_change_no_figure():
+    before = Point()
+    theirs = {"figure.facecolor": "black", "figure.autolayout": True, "font.size": 20}
+    with matplotlib.rc_context(theirs):
+        assert Point().png == before.png

@@ -89,9 +89,9 @@ class LiveFigure:
         self._task = None
         self._setting = False
         self.controls = self.make_controls()
-        self.figure = Figure(figsize=(self.width, self.height), dpi=self.dpi)
-        self.canvas = FigureCanvasAgg(self.figure)
         with style.style(lecture):
+            self.figure = Figure(figsize=(self.width, self.height), dpi=self.dpi)
+            self.canvas = FigureCanvasAgg(self.figure)
             self.moving = list(self.draw(self.figure))
             for artist in self.moving:
                 artist.set_animated(True)
@@ -365,6 +365,7 @@ class LiveFigure:
             0.5,
             0.5,
             textwrap.fill(sentence, 60),
+            parse_math=False,  # a reader's words may hold a dollar
             ha="center",
             va="center",
             size=13,
