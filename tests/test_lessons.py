@@ -349,7 +349,7 @@ def test_an_unknown_key_is_refused_with_those_that_there_are():
 
 
 def test_the_report_counts_what_was_answered(page, monkeypatch):
-    shown = []
+    shown, names = [], []
 
     class Handle:
         def update(self, data, raw):
@@ -357,11 +357,14 @@ def test_the_report_counts_what_was_answered(page, monkeypatch):
 
     def display(data, raw, display_id):
         shown.append(data)
+        names.append(display_id)
         return Handle()
 
     monkeypatch.setattr("normlib.lessons.lesson.display", display)
     lesson = fresh_lesson()
     lesson.report()
+    lesson.report()
+    assert names == ["report of notebook 02"] * 2  # what updates one updates both
     assert "predictions: 0 right, 0 of 3 answered" in shown[-1]["text/plain"]
     lesson.ask("groups")
     lesson.open["groups"].commit("instance norm")

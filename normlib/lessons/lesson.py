@@ -295,7 +295,8 @@ class Lesson:
         """
         if lecture_mode():
             return
-        self._report = display(self._bundle(), raw=True, display_id=True)
+        name = f"report of notebook {self.number}"  # one: every copy of it follows
+        self._report = display(self._bundle(), raw=True, display_id=name)
 
     # ---- what tests and other tools read ----------------------------------
 
