@@ -359,6 +359,10 @@ def test_a_figure_says_so_when_its_kernel_dies(mortal):
 
 def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     words = sentence(mortal)
+    # In the evening the reader shuts the kernel down, and is told what that means.
+    mortal.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    notice = figure(mortal).locator(".normlib-notice")
+    assert until(lambda: "The kernel is gone" in notice.inner_text())
     mortal.evaluate(CLOSE)
     mortal.evaluate(OPEN, ["mortal.ipynb", False])
     static = mortal.locator(f"{PANEL} .normlib-static")

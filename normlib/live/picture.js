@@ -221,6 +221,7 @@ function watchKernel(model, notices, figure) {
     notices.say("cut", status === "connected" ? "" : CUT);
   kernel?.statusChanged?.connect(onStatus);
   kernel?.connectionStatusChanged?.connect(onConnection);
+  kernel?.disposed?.connect(gone); // shut down, or changed for another
   // Every page marks the widgets of a kernel that is gone.
   const onLive = () =>
     setTimeout(() => {
@@ -231,6 +232,7 @@ function watchKernel(model, notices, figure) {
   return () => {
     kernel?.statusChanged?.disconnect(onStatus);
     kernel?.connectionStatusChanged?.disconnect(onConnection);
+    kernel?.disposed?.disconnect(gone);
   };
 }
 
