@@ -13,8 +13,10 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python
 # One thread of linear algebra per process: small arrays are faster so, and the
-# parallel test workers do not fight for the cores.
-TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest
+# parallel test workers do not fight for the cores. What Python compiles is kept, also
+# where containers say otherwise: some fifty kernels and servers load it.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	$(RUN) -m pytest
 NBVAL := --nbval --nbval-cell-timeout=120 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 READY := $(VENV)/ready
