@@ -254,8 +254,6 @@ class Watch:
 
     def _on_console(self, message):
         ours = not any(text in message.text for text in NOT_OURS)
-        # `shown` below may ask for a picture in the moment in which it is replaced.
-        ours = ours and not message.location["url"].startswith("blob:")
         if message.type == "error" and ours:
             self.wrong.append(f"console: {message.text}")
 
@@ -268,24 +266,17 @@ class Watch:
         assert not self.wrong, f"errors on the page: {self.wrong}"
 
 
-# What a figure shows: its picture, by a digest of the bytes, and its sentence.
-SHOWN = """async (figure) => {
+# What a figure shows: its picture, whose address holds its bytes, and its sentence.
+SHOWN = """(figure) => {
   const sentence = figure.querySelector(".normlib-sentence");
   const image = figure.querySelector(".normlib-image");
-  if (!sentence || !image) return null;  // the page is still making them
-  const text = sentence.textContent;
-  try {
-    const bytes = await (await fetch(image.src)).arrayBuffer();
-    const digest = await crypto.subtle.digest("SHA-256", bytes);
-    return [Array.from(new Uint8Array(digest)).join(), text];
-  } catch {
-    return null;  // the picture was just being replaced
-  }
+  // The page may still be making them.
+  return sentence && image ? [image.src, sentence.textContent] : null;
 }"""
 
 
 def shown(figure, seconds=30):
-    """Return the digest of a figure's picture and its sentence."""
+    """Return the address of a figure's picture, and its sentence."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := figure.evaluate(SHOWN):
@@ -340,7 +331,7 @@ SETTLED = f"""async (figure) => {{
     await answers();
     if (work()) throw new Error("a figure's long work does not stop");
   }}
-  return await ({SHOWN})(figure);
+  return ({SHOWN})(figure);
 }}"""
 
 

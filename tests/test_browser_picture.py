@@ -458,7 +458,7 @@ def test_the_handout_has_a_page_for_each_slide_with_picture_and_sentence(slides,
     talk.goto(f"{slides}?print-pdf")
     talk.wait_for_selector(".pdf-page .normlib-image")
     image = talk.locator(".pdf-page .normlib-image")
-    assert until(lambda: image.evaluate("i => i.naturalWidth") >= 1440)
+    assert until(lambda: image.evaluate("i => i.complete && i.naturalWidth >= 1440"))
     assert talk.locator(".pdf-page").count() == 3
     pdf = talk.pdf(prefer_css_page_size=True, print_background=True)
     assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == 3
