@@ -1,11 +1,13 @@
 """What the figures of notebook 00 show, against runs of their own."""
 
 import collections
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from normlib.live.start_here import TwoNetworks
+from normlib.live.start_here import FirstTable, TwoNetworks
 from normlib.nets.digits_network import digits_network
 from normlib.nets.training import fit
 
@@ -40,3 +42,12 @@ def test_a_run_that_diverges_is_said_to_leave_the_picture():
     assert max(figure.lines[1].get_ydata()) > 60
     figure.set(scale=1.0)
     assert "off the top" not in figure.labels[1].get_text()
+
+
+@pytest.mark.painted
+def test_what_is_grey_stays_grey_in_the_saved_picture():
+    figure = FirstTable()
+    drawn = np.asarray(figure.as_image()).astype(int)
+    saved = np.asarray(Image.open(io.BytesIO(figure._small_png())).convert("RGB"))
+    grey = np.ptp(drawn, axis=-1) < 3
+    assert np.mean(np.ptp(saved, axis=-1)[grey] > 8) < 0.001

@@ -103,7 +103,7 @@ def small(picture):
     """Return the picture as it is kept: `WIDTH` pixels, few colours."""
     height = round(picture.height * WIDTH / picture.width)
     scaled = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    return scaled.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
+    return scaled.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE, kmeans=1000)
 
 
 def write(entries, folder):

@@ -320,7 +320,10 @@ class LiveFigure:
     def _small_png(self):
         """Return the picture with 96 colours, a quarter of the bytes, to be saved."""
         buffer = io.BytesIO()
-        picture = self.as_image().quantize(96, method=Image.Quantize.MAXCOVERAGE)
+        # k-means brings each colour to the middle of its pixels: else greys get a tint.
+        picture = self.as_image().quantize(
+            96, method=Image.Quantize.MAXCOVERAGE, kmeans=1000
+        )
         picture.save(buffer, "png", optimize=True)
         return buffer.getvalue()
 
