@@ -487,6 +487,8 @@ class Shift(LiveFigure):
             n: "diverges" if run.reason else f"ends at {run.loss[-1]:.2g}"
             for n, run in found.items()
         }
+        if not found["none"].reason:
+            ends["batch"] = ends["batch"].removeprefix("ends ")  # said once
         return (
             f"Linear maps {maps[0]} and {maps[1]}: the mean cosine is "
             f"{late['none']:z.2f} without norm and {late['batch']:z.2f} with batch "

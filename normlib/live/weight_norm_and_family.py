@@ -300,7 +300,7 @@ class Directions(LiveFigure):
         (self.w_tip,) = ax.plot([], [], "D", ms=9, color=style.AFTER, mec="white")
         (self.push_tip,) = ax.plot([], [], "^", ms=8, color=style.WARN, mec="white")
         right = fig.add_axes((0.58, 0.40, 0.39, 0.51))
-        right.set(xlim=(0, self.steps), ylim=(0, 3.4), xlabel="step")
+        right.set(xlim=(-1, self.steps), ylim=(0, 3.4), xlabel="step")
         right.set_title("lengths")
         best = np.hypot(*self.best)
         right.set_yticks([0, 1, best, 3], ["0", "1", f"best w: {best:g}", "3"])
@@ -469,7 +469,7 @@ LONG = dict(
 class Invariances(LiveFigure):
     """The table of invariances: pick a cell, apply the change, see what comes out."""
 
-    height = 4.4
+    height = 4.1
 
     def __init__(self):
         self.layer = x, weight, _ = example_layer(0)
@@ -490,7 +490,7 @@ class Invariances(LiveFigure):
     def draw(self, fig):
         """Draw the table, and the outputs before and after."""
         rows, columns = len(NORMS), len(CHANGES)
-        self.table = ax = fig.add_axes((0.075, 0.10, 0.56, 0.62))
+        self.table = ax = fig.add_axes((0.075, 0.105, 0.56, 0.665))
         ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
         ax.set_xticks([])
         names = ["batch", "weight", "layer", "RMS"]
@@ -518,7 +518,7 @@ class Invariances(LiveFigure):
             for n in range(rows)
             for k in range(columns)
         ]
-        right = fig.add_axes((0.72, 0.17, 0.26, 0.532))
+        right = fig.add_axes((0.72, 0.18, 0.26, 0.571))
         right.set(xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), aspect="equal")
         right.set(xlabel="output before", ylabel="output after")
         right.set_xticks([-4, 0, 4])
