@@ -160,6 +160,25 @@ def test_a_finger_picks_a_cell(live):
     assert until(lambda: "x[0, 3]" in sentence(live)), sentence(live)
 
 
+def test_two_views_of_one_figure_are_both_touched(live):
+    """As after "Create New View for Output": one view may have sent more touches."""
+    live.evaluate("""() => {
+      window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0;
+      window.jupyterapp.commands.execute("notebook:create-output-view");
+    }""")
+    other = live.locator(".jp-LinkedOutputView .normlib-figure")
+    try:
+        other.locator(".normlib-spot").first.wait_for()
+        for k, view in enumerate((other, other, figure(live), other)):
+            before = sentence(live)
+            at = {"x": 40 + 60 * (k % 3), "y": 40}
+            view.locator(".normlib-spot").first.click(position=at)
+            assert until(lambda before=before: sentence(live) != before), (k, before)
+    finally:
+        live.evaluate("""() => [...window.jupyterapp.shell.widgets("main")]
+          .find((part) => part.node.querySelector(".jp-LinkedOutputView")).close()""")
+
+
 # A thousand moves at once, faster than any hand and any kernel; pictures are counted.
 DRAG_FAST = """(spot, [x, y]) => {
   window.pictures = 0;

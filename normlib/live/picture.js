@@ -78,7 +78,7 @@ function reportTouch(model, stage, notices) {
 
   const pump = () => {
     while (queue.length && sent - model.get("handled") < MOST_UNDER_WAY) {
-      sent += 1;
+      sent = Math.max(sent, model.get("handled")) + 1; // another view may be ahead
       model.send({ kind: "touch", number: sent, ...queue.shift() });
       clearTimeout(timer);
       timer = setTimeout(() => {
