@@ -227,6 +227,9 @@ def test_the_reason_comes_after_the_answer_and_the_first_answer_is_kept(page):
     lesson.open["add_16"].buttons[2].click()
     kept = lesson.kept["prediction", "add_16"]
     assert (kept.answer, kept.right) == ("it shrinks", False)
+    told = "The report keeps your first answer: it shrinks."
+    assert lesson.open["add_16"].answer.value.count(told) == 1
+    assert told not in choice.answer.value
 
 
 def test_notices_wait_for_the_prediction_and_go_to_their_settings(page):

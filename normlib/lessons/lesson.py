@@ -351,7 +351,13 @@ class Lesson:
                 notices.uncover()
             self._update_report()
 
-        self.open[key] = Choice(text, options, reply, commit)
+        def say(choice):
+            right, words = reply(choice)
+            if kept.answer not in ("", choice) and not lecture_mode():
+                words += f" The report keeps your first answer: {kept.answer}."
+            return right, words
+
+        self.open[key] = Choice(text, options, say, commit)
         return self.open[key]
 
     def _update_report(self):
