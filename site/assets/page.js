@@ -6,14 +6,18 @@ const NOTEBOOK = document.body.dataset.notebook;
 const STORE = `normlib-${NOTEBOOK}`;
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-let kept = {};
-try {
-  kept = JSON.parse(localStorage.getItem(STORE)) ?? {};
-} catch {
-  // A private window or a file: nothing is kept from the last time.
+function stored() {
+  try {
+    return JSON.parse(localStorage.getItem(STORE)) ?? {};
+  } catch {
+    return {}; // A private window or a file: nothing is kept from the last time.
+  }
 }
 
+let kept = stored();
+
 function keep() {
+  kept = { ...kept, ...stored() }; // the page may be open in two windows
   try {
     localStorage.setItem(STORE, JSON.stringify(kept));
   } catch {
@@ -189,8 +193,11 @@ function report() {
 }
 
 document.querySelector(".forget")?.addEventListener("click", () => {
-  kept = {};
-  keep();
+  try {
+    localStorage.removeItem(STORE);
+  } catch {
+    // As above.
+  }
   location.reload();
 });
 

@@ -213,6 +213,8 @@ def test_a_question_answers_once_uncovers_what_to_notice_and_is_kept(visit):
     asked = lessons()[name[:2]].questions[key]
     wrong = next(k for k, option in enumerate(asked.options) if option != asked.right)
     page = visit(name)
+    other = page.context.new_page()
+    other.goto(page.url)
     question = page.locator(f".question[data-kind=prediction][data-key={key}]")
     figure = page.locator(f"figure[data-question={key}]")
     assert not figure.locator(".notices").is_visible()
@@ -223,6 +225,9 @@ def test_a_question_answers_once_uncovers_what_to_notice_and_is_kept(visit):
     question.locator("button").last.dispatch_event("click")  # too late
     assert question.locator(".reply").inner_text().startswith("No.")
     assert "0 right, 1 of" in page.locator(".report").inner_text()
+    # A second window, open since before, keeps its answers beside this one's.
+    elsewhere = other.locator(f".question:not([data-key={key}]) button").first
+    elsewhere.dispatch_event("click")
     page.reload()
     assert question.locator(".reply").inner_text().startswith("No.")
     page.locator(".forget").click()
