@@ -4,8 +4,8 @@
 const MOST_UNDER_WAY = 2; // touches sent and not yet answered
 const SPOKEN_AFTER = 500; // ms after the last move
 const PATIENCE = 3000; // ms without an answer
-const GONE =
-  "The kernel is gone, so this figure no longer answers. Run all cells to bring it back.";
+const AGAIN = document.querySelector(".reveal") ? "Load the page again" : "Run all cells";
+const GONE = `The kernel is gone, so this figure no longer answers. ${AGAIN} to bring it back.`;
 const CUT = "The connection to the kernel is lost. The figure answers again once it is back.";
 const BUSY = "The kernel is busy. The figure answers when what runs is done or interrupted.";
 const UNFINISHED = "Not finished: the picture shows the work so far.";
