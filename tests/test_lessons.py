@@ -380,6 +380,7 @@ def test_the_report_counts_what_was_answered(page, monkeypatch):
     assert "exercises: 1 right, 1 of 2 answered" in said
     table = shown[-1]["text/html"]
     assert ">not right</td>" in table
+    assert "run this cell once more" in table  # after a reload it follows no longer
     # A style sheet would not reach a report that is handed in.
     assert table.count('style="text-align: left"') == len(re.findall("<t[dh]", table))
 

@@ -27,6 +27,13 @@ from normlib.live.style import lecture_mode
 LEFT = ' style="text-align: left"'
 
 
+# JupyterLab forgets which output it is that follows, once a page is loaded again.
+AGAIN = (
+    "If you have loaded the page again or reopened the notebook, run this cell once "
+    "more before you hand it in."
+)
+
+
 @dataclass(frozen=True)
 class Question:
     """A prediction: for each option, what is right or wrong in it."""
@@ -392,7 +399,7 @@ class Lesson:
         return {
             "text/plain": "\n".join([title, *lines]),
             "text/html": f'<table class="normlib-report"><caption>{title}</caption>'
-            f"{''.join(rows)}</table>",
+            f"{''.join(rows)}</table><p>{AGAIN}</p>",
         }
 
 
