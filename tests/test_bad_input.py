@@ -37,7 +37,9 @@ SEVERAL_SEEDS = {
     "digits_shift",
     "figure_one",
     "length_steps",
+    "noisy_digits",
     "noisy_run",
+    "weight_decay_steps",
 }
 
 
@@ -95,6 +97,8 @@ def bad_values(value):
             yield np.array(value)
     elif isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         yield from ("text", {}, object(), np.array(["a"]), value.astype(complex))
+    elif isinstance(value, np.random.Generator):
+        yield from ("text", 3.5, object(), np.random)
     elif isinstance(value, Network | Layer):
         yield from (None, "text", 3.5, np.ones(2), Layer)
     elif isinstance(value, str):

@@ -98,7 +98,7 @@ def test_one_wrong_label_is_found_before_the_first_update():
     labels[-1] = 9
     for seed in range(3):
         loop = iterates(mlp([3, 2]), x, labels, lr=0.1, batch_size=4, steps=9, rng=seed)
-        with pytest.raises(ValueError, match="between 0 and 1 for 2 logits"):
+        with pytest.raises(ValueError, match="between 0 and 1 for 2 classes"):
             next(loop)
 
 

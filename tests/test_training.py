@@ -447,7 +447,7 @@ def test_one_wrong_label_is_found_before_the_first_update(rng):
     start = net.params.copy()
     for seed in range(5):
         loop = fit(net, x, labels, lr=0.1, batch_size=4, steps=99, rng=seed)
-        with pytest.raises(ValueError, match="between 0 and 1 for 2 logits, got 0 to"):
+        with pytest.raises(ValueError, match="between 0 and 1 for 2 classes, got 0"):
             next(loop)
     np.testing.assert_array_equal(net.params, start)
 
@@ -592,8 +592,8 @@ def spoiled(value):
         ({"targets": np.zeros(59, int)}, ValueError, "one entry per case"),
         ({"targets": np.zeros(60)}, TypeError, "targets must be integers"),
         ({"targets": np.array(["a"] * 60)}, TypeError, "targets must hold numbers"),
-        ({"targets": np.full(60, 2)}, ValueError, "between 0 and 1 for 2 logits"),
-        ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 logits"),
+        ({"targets": np.full(60, 2)}, ValueError, "between 0 and 1 for 2 classes"),
+        ({"targets": np.full(60, -1)}, ValueError, "between 0 and 1 for 2 classes"),
         ({"targets": np.zeros((60, 2), int)}, ValueError, "labels must have shape"),
         (
             {"loss": half_squared_error, "targets": np.full((60, 2), np.nan)},

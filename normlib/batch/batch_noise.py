@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import index, integer, natural, takes
+from normlib._arguments import index, integer, natural, real, takes
 from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
 from normlib.nets.layers import initial_weights
@@ -116,6 +116,7 @@ class Progress(NamedTuple):
     test_accuracy: np.ndarray
 
 
+@takes(images=natural, batch=natural, steps=natural, every=natural, lr=real)
 def noisy_training(
     group,
     seeds,
@@ -160,7 +161,16 @@ def noisy_training(
     ----------
     E. Hoffer, I. Hubara and D. Soudry (2017), arXiv:1705.08741, algorithm 1 ("ghost
     batch normalization").
+
+    Examples
+    --------
+    >>> loop = noisy_training(2, [0], images=8, batch=4, steps=2, every=1, hidden=[4])
+    >>> [progress.step for progress in loop]
+    [1, 2]
     """
+    seeds = [integer("seeds", seed, minimum=0) for seed in seeds]
+    if not batch <= images <= 1437:
+        raise ValueError(f"images must be from batch={batch} to 1437, got {images}")
     group, batch = integer("group", group, minimum=2), integer("batch", batch)
     if batch % group:
         raise ValueError(f"group must divide batch={batch}, got {group}")

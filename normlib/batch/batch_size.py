@@ -94,6 +94,12 @@ def batch_size_rows(
     ----------
     Y. Wu and K. He (2018), arXiv:1803.08494, table 2 (batch size), and P. Goyal
     et al. (2017), arXiv:1706.02677, section 2.1 (learning rate in proportion).
+
+    Examples
+    --------
+    >>> rows = batch_size_rows(["batch"], [8, 16], hidden=[4], epochs=1, examples=16)
+    >>> [row.batch_size for row in rows]
+    [8, 16]
     """
     norms = [choice("norms", norm, NORMS) for norm in norms]
     sizes = [integer("batch_sizes", size, minimum=2) for size in batch_sizes]

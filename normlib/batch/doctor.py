@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from normlib._arguments import choice, integer
 from normlib.batch.running_lag import precise_statistics
 from normlib.datasets import digits_split
 from normlib.nets.losses import softmax_cross_entropy
@@ -35,11 +36,17 @@ class Patient:
     ----------
     net : Network
         As it was after the last step of training.
+
+    Examples
+    --------
+    >>> patient = Patient("C")
+    >>> patient.net.batch_norms()[0].momentum
+    0.001
     """
 
     def __init__(self, name, seed=0):
-        self.name = name
-        self.rng = np.random.default_rng(seed)
+        self.name = choice("name", name, ("A", "B", "C", "D", "healthy"))
+        self.rng = np.random.default_rng(integer("seed", seed, minimum=0))
         self.digits = digits_split(self.rng)
         self.gains = (0.5, 3.0) if name == "D" else (1.0, 1.0)
         self.net = mlp([64, 32, 32, 10], norm="batch", rng=self.rng)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import integer, number
+from normlib._arguments import choice, index, integer, number, real, takes
 from normlib.nets.digits_network import digits_network
 from normlib.nets.watching import iterates
 
@@ -30,6 +30,7 @@ class Learned(NamedTuple):
     accuracy: float | None
 
 
+@takes(seed=index, lr=real)
 def learn(norm, scale, weights, *, seed, steps=60, lr=0.2):
     """Train three hidden layers on the digits, with their grey values rescaled.
 
@@ -52,7 +53,13 @@ def learn(norm, scale, weights, *, seed, steps=60, lr=0.2):
     ------
     Learned
         Of steps 0 to `steps`. Batch norm judges the test digits as one batch.
+
+    Examples
+    --------
+    >>> [now.step for now in learn("batch", 16.0, 1.0, seed=0, steps=2)]
+    [0, 1, 2]
     """
+    choice("norm", norm, (None, "batch", "layer"))
     scale = number("scale", scale, positive=True)
     weights = number("weights", weights, positive=True)
     steps = integer("steps", steps, minimum=1)

@@ -42,8 +42,16 @@ def descend(h, start, best, steps):
     start, best : ndarray of shape (2,)
         Where descent starts, and the weights of the smallest loss.
     steps : int
+
+    Examples
+    --------
+    >>> descend(np.diag([1.0, 2.0]), np.array([4.0, 4.0]), np.zeros(2), steps=2)
+    array([[4., 4.],
+           [2., 0.],
+           [1., 0.]])
     """
     steps = integer("steps", steps, minimum=0)
+    h, start, best = _valley(h, start=start, best=best)
     values, vectors = np.linalg.eigh(h)
     distance = vectors.T @ (start - best)
     shrink = 1 - values / values[-1]
@@ -51,7 +59,17 @@ def descend(h, start, best, steps):
 
 
 def excess(w, h, best):
-    """Return the loss above its minimum, for each row of w."""
+    """Return the loss above its minimum, for each row of w.
+
+    Examples
+    --------
+    >>> excess(np.array([[1.0, 0.0], [0.0, 3.0]]), np.diag([1.0, 2.0]), np.zeros(2))
+    array([0.5, 9. ])
+    """
+    h, best = _valley(h, best=best)
+    w = float_array("w", w)
+    if w.shape[-1:] != best.shape:
+        raise ValueError(f"w must have rows of {len(best)} weights, got {w.shape}")
     away = w - best
     return 0.5 * ((away @ h) * away).sum(axis=-1)
 
@@ -66,8 +84,7 @@ def steps_needed(h, start, best, part=0.01, limit=100_000):
     >>> steps_needed(covariance(10.0, 0.0), start, best)
     195
     """
-    h = float_array("h", h, ndim=2)
-    start, best = (vector(n, v, len(h)) for n, v in (("start", start), ("best", best)))
+    h, start, best = _valley(h, start=start, best=best)
     part = number("part", part, positive=True)
     values, vectors = np.linalg.eigh(h)
     terms = values * (vectors.T @ (start - best)) ** 2
@@ -81,3 +98,11 @@ def steps_needed(h, start, best, part=0.01, limit=100_000):
         middle = (low + high) // 2
         low, high = (low, middle) if left(middle) <= part else (middle + 1, high)
     return low
+
+
+def _valley(h, **points):
+    """Return h and points as arrays of floats that fit."""
+    h = float_array("h", h, ndim=2)
+    if len(h) != h.shape[1]:
+        raise ValueError(f"h must have as many rows as columns, got {h.shape}")
+    return h, *(vector(name, point, len(h)) for name, point in points.items())

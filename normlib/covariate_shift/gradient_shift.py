@@ -197,6 +197,13 @@ def shift_while_training(
     ------
     ShiftRecord
         At steps 0, `every`, 2 `every`, ...; the run ends early if it diverges.
+
+    Examples
+    --------
+    >>> x, labels, how = np.eye(2), np.array([0, 1]), dict(lr=0.1, steps=4, every=2)
+    >>> loop = shift_while_training(mlp([2, 3, 2]), x, labels, layers=[1], **how)
+    >>> [record.step for record in loop]
+    [0, 2, 4]
     """
     every = integer("every", every)
     lr = number("lr", lr, minimum=0)

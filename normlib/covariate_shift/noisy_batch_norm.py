@@ -10,10 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, indices, integer, natural, takes
+from normlib._arguments import (
+    choice,
+    generator,
+    indices,
+    integer,
+    natural,
+    takes,
+)
 from normlib.covariate_shift.input_change import last_hidden_input
 from normlib.nets.digits_network import digits_network
-from normlib.nets.layers import Layer
+from normlib.nets.layers import Layer, check_array
 from normlib.nets.network import Network, network
 from normlib.nets.training import evaluate
 from normlib.nets.watching import iterates
@@ -68,6 +75,7 @@ def draw_noise(shape, rng, constants=None):
     """
     if len(shape) < 2:
         raise ValueError(f"shape must be (N, D), got {tuple(shape)}; add an axis")
+    rng = generator(rng)
     c = NoiseConstants() if constants is None else constants
     units = (*shape[:-2], 1, shape[-1])
     centre = rng.uniform(-c.mean_range, c.mean_range, units)
@@ -91,16 +99,24 @@ class Noise(Layer):
     ----------
     active : bool
         If False the input passes unchanged, as it should in a test.
+
+    Examples
+    --------
+    >>> noise = Noise(np.random.default_rng(0))
+    >>> noise.active = False
+    >>> noise.forward(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
     """
 
     def __init__(self, rng, constants=None):
         super().__init__()
-        self.rng = rng
+        self.rng = generator(rng)
         self.constants = constants
         self.active = True
 
     def forward(self, x):
         """Return ``scale * x + shift``."""
+        check_array(x, "Noise")
         self.scale, shift = 1.0, 0.0
         if self.active:
             self.scale, shift = draw_noise(x.shape, self.rng, self.constants)
@@ -136,7 +152,7 @@ def with_noise(net, rng, constants=None):
     >>> [type(layer).__name__ for layer in net.layers]
     ['Linear', 'BatchNorm', 'Noise', 'ReLU', 'Linear']
     """
-    layers = []
+    layers, rng = [], generator(rng)
     for layer in net.layers:
         # In an mlp what has no parameters is an activation.
         if not layer.params:

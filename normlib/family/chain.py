@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, index, takes
+from normlib._arguments import choice, float_array, generator, index, reals, takes
 from normlib.datasets import digits_split
 from normlib.family.weight_parametrizations import data_dependent_init
 from normlib.norms import batch_norm, weight_norm
@@ -54,6 +54,12 @@ def build_chain(seed=0, start=data_dependent_init):
     References
     ----------
     Salimans, Kingma 2016, arXiv:1602.07868, section 3.
+
+    Examples
+    --------
+    >>> chain = build_chain(seed=0)
+    >>> chain.v.shape, chain.g.shape
+    ((10, 64, 64), (10, 64))
     """
     if not callable(start):
         raise TypeError(f"start must be a function of v and x, got {start!r:.60}")
@@ -116,6 +122,15 @@ def chain_spreads(chain, x, norm="weight"):
     return np.array(spreads)
 
 
+@takes(v=reals, x=reals)
 def length_one(v, x):
-    """Return lengths 1 and biases 0, whatever the batch."""
+    """Return lengths 1 and biases 0, whatever the batch.
+
+    Examples
+    --------
+    >>> length_one(np.array([[3.0, 4.0]]), np.array([[1.0, 2.0]]))
+    (array([1.]), array([0.]))
+    """
+    if np.ndim(v) != 2:
+        raise ValueError(f"v must have shape (n_out, n_in), got {np.shape(v)}")
     return np.ones(len(v)), np.zeros(len(v))

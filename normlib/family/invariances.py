@@ -100,7 +100,13 @@ def invariance_table(strength=3.0, *, eps=0.0, rng=0):
 
 
 def example_layer(rng=0):
-    """Return 12 cases with 6 features, a 6 x 8 weight, and a shift of 6 entries."""
+    """Return 12 cases with 6 features, a 6 x 8 weight, and a shift of 6 entries.
+
+    Examples
+    --------
+    >>> [part.shape for part in example_layer()]
+    [(12, 6), (6, 8), (6,)]
+    """
     rng = generator(rng)
     return tuple(rng.standard_normal(shape) for shape in ((12, 6), (6, 8), 6))
 

@@ -33,7 +33,15 @@ class UnitHistory(NamedTuple):
 
 
 def unit_of(seed, n=24):
-    """Return u of mean 0 and standard deviation 1, and targets ``2 u + 1``."""
+    """Return u of mean 0 and standard deviation 1, and targets ``2 u + 1``.
+
+    Examples
+    --------
+    >>> u, targets = unit_of(0, n=2)
+    >>> u, targets
+    (array([ 1., -1.]), array([ 3., -1.]))
+    """
+    n = integer("n", n, minimum=2)
     u = standardize(generator(seed, "seed").normal(size=n), 0, eps=0)[0]
     return u, 2 * u + 1
 

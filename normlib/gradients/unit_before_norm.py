@@ -55,6 +55,12 @@ def unit_data(seed=0, n=128):
         Inputs, standard Gaussian.
     targets : ndarray of shape (n,)
         The first input plus noise of standard deviation 1.
+
+    Examples
+    --------
+    >>> u, targets = unit_data(0, n=3)
+    >>> (targets - u[:, 0]).round(2)
+    array([ 1.3 ,  0.95, -0.7 ])
     """
     rng = np.random.default_rng(integer("seed", seed, minimum=0))
     u = rng.normal(size=(integer("n", n, minimum=2), 2))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from normlib._arguments import choice, generator, integer, number
+from normlib._arguments import choice, generator, integer, number, reals, takes
 from normlib.datasets import digits_split
 from normlib.gradients.scale_invariance import hidden_weights
 from normlib.nets.minibatches import minibatches
@@ -91,15 +91,15 @@ def weight_decay_steps(
     References
     ----------
     T. van Laarhoven (2017), arXiv:1706.05350.
+
+    Examples
+    --------
+    >>> [record.step for record in weight_decay_steps(seed=0, steps=2)]
+    [1, 2]
     """
     lr = number("lr", lr, positive=True)
     weight_decay = number("weight_decay", weight_decay, positive=True)
-    start = number("start", start, positive=True)
     steps = integer("steps", steps, minimum=2)
-    wrong_labels = number("wrong_labels", wrong_labels)
-    if not 0 <= wrong_labels <= 1:
-        raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
-    choice("norm", norm, NORMS)
     net, x, labels, batches = noisy_digits(seed, start, wrong_labels, batch_size, norm)
     decay = np.zeros_like(net.params)
     for part in hidden_weights(net):
@@ -126,14 +126,25 @@ def noisy_digits(seed, start=1.0, wrong_labels=0.4, batch_size=32, norm="batch")
         Standardized pixels, and labels of which a share is drawn at random.
     batches : iterator
         Indices of the next batch, such as ``x[next(batches)]``, without end.
+
+    Examples
+    --------
+    >>> net, x, labels, batches = noisy_digits(0, batch_size=8)
+    >>> labels[next(batches)].shape
+    (8,)
     """
+    start = number("start", start, positive=True)
+    wrong_labels = number("wrong_labels", wrong_labels)
+    if not 0 <= wrong_labels <= 1:
+        raise ValueError(f"wrong_labels must be between 0 and 1, got {wrong_labels}")
+    choice("norm", norm, NORMS)
     if isinstance(seed, list):
         each = [noisy_digits(s, start, wrong_labels, batch_size, norm) for s in seed]
         nets, x, labels, batches = zip(*each, strict=True)
         rows = np.arange(len(seed))[:, None]
         together = ((rows, np.array(batch)) for batch in zip(*batches, strict=True))
         return stack(nets), np.array(x), np.array(labels), together
-    rng = generator(seed)
+    rng = generator(seed, "seed")
     digits = digits_split(rng, standardized=True)
     labels = digits.y_train.copy()
     wrong = rng.random(len(labels)) < wrong_labels
@@ -167,13 +178,34 @@ def _train(net, x, labels, batches, lr, decay, steps):
         )
 
 
+@takes(w=reals)
 @np.errstate(over="ignore")  # infinite weights end a run
 def length(w):
-    """Return the length of each vector of the last axis."""
+    """Return the length of each vector of the last axis.
+
+    Examples
+    --------
+    >>> length(np.array([[3.0, 4.0], [0.0, 2.0]]))
+    array([5., 2.])
+    """
+    if np.ndim(w) == 0:
+        raise ValueError(f"w must have an axis, got one number, {w}")
     return np.sqrt(np.vecdot(w, w))
 
 
+@takes(before=reals, after=reals)
 def angle(before, after):
-    """Return the angle between vectors, exact also if it is small."""
+    """Return the angle between vectors in radians, exact also if it is small.
+
+    Examples
+    --------
+    >>> angle(np.array([1.0, 0.0]), np.array([1.0, 1e-9])).round(12)
+    np.float64(1e-09)
+    """
+    before, after = np.asarray(before), np.asarray(after)
+    if before.shape != after.shape:
+        raise ValueError(
+            f"after must have the shape of before {before.shape}, got {after.shape}"
+        )
     turn = after / length(after)[..., None] - before / length(before)[..., None]
     return 2 * np.arcsin(np.minimum(length(turn) / 2, 1.0))

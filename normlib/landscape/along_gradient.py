@@ -309,7 +309,19 @@ def measures(history, reach=None):
     ndarray of shape (3, T), or (3, T, K) for K networks
         Largest minus smallest loss with the start, largest change of the gradient,
         largest beta; infinity where a walk overflows.
+
+    Examples
+    --------
+    >>> from normlib.nets.watching import gather
+    >>> history = gather(along_the_gradient("batch", steps=2, every=1, width=4))
+    >>> measures(history, reach=1.0).shape
+    (3, 3)
     """
+    if not isinstance(history, WalkRecord):
+        raise TypeError(
+            f"history must be gather(along_the_gradient(...)), got {history!r:.60}"
+        )
+    reach = None if reach is None else number("reach", reach, positive=True)
     inside = slice(None) if reach is None else np.array(MULTIPLES) <= reach
     start = history.loss[:, None]
     losses = np.concatenate([start, history.losses[:, inside]], axis=1)

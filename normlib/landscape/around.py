@@ -14,6 +14,7 @@ from normlib._arguments import (
     choice,
     float_array,
     generator,
+    index,
     integer,
     number,
     reals,
@@ -198,6 +199,7 @@ def scale_weights(net, factor):
     return net
 
 
+@takes(seed=index)
 def trained_network(
     norm=None,
     *,
@@ -240,6 +242,12 @@ def trained_network(
     ------
     ValueError
         If the training diverges: there is nothing to look at around such a network.
+
+    Examples
+    --------
+    >>> net, digits = trained_network("batch", depth=1, width=4, steps=2)
+    >>> [layer.n for layer in net.batch_norms()]
+    [4]
     """
     net, digits, rng = digits_network(
         seed, norm, activation=activation, depth=depth, width=width, eps=eps
@@ -272,7 +280,14 @@ def basin(surface, limit=0.5):
     -------
     float
         Between 0 and 1.
+
+    Examples
+    --------
+    >>> basin(Surface(np.arange(2.0), np.arange(2.0), np.array([[0.1, 0.2], [3, 4]])))
+    0.5
     """
+    _check_surface(surface)
+    limit = number("limit", limit)
     return float((surface.losses < limit).mean())
 
 
@@ -290,7 +305,23 @@ def negative_curvature_share(surface):
         Share of points where the sum of both second differences is below 0. A
         convex surface has 0. Batch norm's is *not* the lower one: its loss is
         bounded, so that far from the centre it flattens.
+
+    Examples
+    --------
+    >>> side = np.arange(-2.0, 3.0)
+    >>> negative_curvature_share(Surface(side, side, side[:, None] ** 2 + side**2))
+    0.0
     """
+    _check_surface(surface)
+    if min(surface.losses.shape) < 3:
+        raise ValueError(
+            f"surface must have 3 points a side, got {surface.losses.shape}"
+        )
     f = surface.losses
     bend = f[2:, 1:-1] + f[:-2, 1:-1] + f[1:-1, 2:] + f[1:-1, :-2] - 4 * f[1:-1, 1:-1]
     return float((bend < 0).mean())
+
+
+def _check_surface(surface):
+    if not isinstance(surface, Surface):
+        raise TypeError(f"surface must be a Surface, got {surface!r:.60}")

@@ -165,6 +165,11 @@ class LpBatchNorm(Norm):
         Which norm divides.
     eps : float, default 1e-5
         Added to the size.
+
+    Examples
+    --------
+    >>> LpBatchNorm(1, np.inf, eps=0).forward(np.array([[0.0], [1.0], [5.0]])).ravel()
+    array([-0.66666667, -0.33333333,  1.        ])
     """
 
     def __init__(self, n, order, *, eps=1e-5):

@@ -1,5 +1,6 @@
 """Gradient descent and one fit loop that can be watched."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,15 @@ def loss_and_gradient(net, x, targets, *, loss=softmax_cross_entropy):
     -------
     float or ndarray of shape (K,)
         The loss; the gradient is in ``net.grads``, which the next call reuses.
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> net = mlp([1, 2], init=0.0)
+    >>> round(float(loss_and_gradient(net, np.array([[4.0]]), np.array([0]))), 4)
+    0.6931
+    >>> net.grads
+    array([-2. ,  2. , -0.5,  0.5])
     """
     network("net", net)
     value, doutputs = loss(net.forward(x), targets)
@@ -124,6 +134,15 @@ def sgd_step(net, lr, weight_decay=0.0):
     ----------
     The form of weight decay decides the equilibrium norm: I. Loshchilov and F.
     Hutter (2017), arXiv:1711.05101, equation 1 (L2 inside the gradient).
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> net = mlp([1, 1], init=0.0)
+    >>> net.grads[...] = [3.0, -1.0]
+    >>> sgd_step(net, lr=0.1)
+    >>> net.params
+    array([-0.3,  0.1])
     """
     network("net", net)
     _descend(net, *_check_rates(net, lr, weight_decay))
@@ -376,7 +395,14 @@ def collect(records):
     -------
     History
         ``steps, losses, reason``.
+
+    Examples
+    --------
+    >>> collect([Record(1, 0.5), Record(2, 0.25)]).losses
+    array([0.5 , 0.25])
     """
+    if not isinstance(records, Iterable):
+        raise TypeError(f"records must be what fit returns, got {records!r:.60}")
     records = list(records)
     reason = records[-1].reason if records else ""
     steps = np.array([record.step for record in records], dtype=int)
@@ -413,6 +439,13 @@ def evaluate(net, x, labels, *, mode="eval", loss=softmax_cross_entropy):
     ValueError, TypeError
         If the labels are no classes of the outputs. For other targets there is no
         accuracy: call the loss inside ``net.in_mode(mode)``.
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> loss, share = evaluate(mlp([1, 2], init=0.0), np.ones((2, 1)), np.array([0, 1]))
+    >>> round(float(loss), 4), float(share)
+    (0.6931, 0.5)
     """
     logits, labels = _scores(net, x, labels, mode)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -455,5 +488,11 @@ def accuracy(net, x, labels, *, mode="eval"):
     -------
     float or ndarray of shape (K,)
         Between 0 and 1.
+
+    Examples
+    --------
+    >>> from normlib.nets.network import mlp
+    >>> float(accuracy(mlp([1, 2], init=0.0), np.ones((4, 1)), np.array([0, 1, 0, 0])))
+    0.75
     """
     return _share_right(net, *_scores(net, x, labels, mode))

@@ -2,12 +2,21 @@
 
 import numpy as np
 
-from normlib._arguments import choice, float_array, generator, real, takes
+from normlib._arguments import (
+    choice,
+    float_array,
+    generator,
+    integer,
+    natural,
+    real,
+    takes,
+)
 from normlib.norms import layer_norm, rms_norm
 
 NORMS = ("none", "layer, in the stream", "RMS, in the head")
 
 
+@takes(n_keys=natural, width=natural)
 def head_keys(norm, n_keys, size, *, width=32, rng=0):
     """Draw vectors of the stream, and make the keys of one head from them.
 
@@ -28,8 +37,16 @@ def head_keys(norm, n_keys, size, *, width=32, rng=0):
     Returns
     -------
     ndarray of shape (n_keys, size)
+
+    Examples
+    --------
+    >>> keys = head_keys("RMS, in the head", 3, 2)
+    >>> (keys**2).mean(axis=1).round(4)
+    array([1., 1., 1.])
     """
     choice("norm", norm, NORMS)
+    if integer("size", size) > width:
+        raise ValueError(f"size must be at most width={width}, got {size}")
     rng = generator(rng)
     x = rng.standard_normal((n_keys, width))
     weight = rng.standard_normal((width, width))[:, :size] / np.sqrt(width)
@@ -108,7 +125,13 @@ def nearest_to_zero(points):
     References
     ----------
     Lawson, Hanson 1974, Solving Least Squares Problems, algorithm 23.10.
+
+    Examples
+    --------
+    >>> nearest_to_zero(np.array([[1.0, 2.0], [1.0, -1.0]])).round(4)  # that of (1, 0)
+    array([0.5, 0. ])
     """
+    points = float_array("points", points, ndim=2)
     a = np.vstack([points.T, np.ones(len(points))])
     b = np.zeros(len(a))
     b[-1] = 1
