@@ -155,6 +155,18 @@ def test_a_click_picks_a_cell_and_its_control_follows(live):
     assert handles.nth(1).get_attribute("aria-valuetext") == "4"
 
 
+def test_a_menu_that_opens_during_a_press_ends_it(live):
+    live.mouse.move(*place(live, *CELL[0, 0]))
+    live.mouse.down()
+    live.mouse.click(*place(live, *CELL[0, 0]), button="right")
+    live.locator(".lm-Menu").wait_for()
+    live.keyboard.press("Escape")
+    live.mouse.move(700, 5)
+    live.mouse.up()  # elsewhere
+    live.mouse.click(*place(live, *CELL[4, 3]))
+    assert until(lambda: "x[4, 3]" in sentence(live))
+
+
 def test_a_finger_picks_a_cell(live):
     live.touchscreen.tap(*place(live, *CELL[0, 3]))
     assert until(lambda: "x[0, 3]" in sentence(live)), sentence(live)

@@ -134,10 +134,11 @@ function reportTouch(model, stage, notices) {
         spot.classList.remove("normlib-held");
         if (event.type === "pointerup") add(event, "drag");
         // Cancelled: it was the page that the finger wanted to move.
-        add(event, event.type === "pointerup" ? "release" : "cancel");
+        add(event, event.type === "pointercancel" ? "cancel" : "release");
       };
       spot.addEventListener("pointerup", end);
       spot.addEventListener("pointercancel", end);
+      spot.addEventListener("lostpointercapture", end); // to a menu, say
       return spot;
     });
   };
