@@ -504,6 +504,7 @@ def test_every_word_has_enough_contrast_and_size(name):
                 light = style.luminance(color) > 0.75
                 assert light or ratio >= 4.5, (text.get_text(), color, ratio)
                 assert text.get_size() >= 11, text.get_text()
+                assert "^" not in text.get_text(), "an exponent is smaller"
 
 
 def test_the_sign_of_a_map_is_seen_without_colour():

@@ -93,6 +93,7 @@ class LiveFigure:
             self.figure = Figure(figsize=(self.width, self.height), dpi=self.dpi)
             self.canvas = FigureCanvasAgg(self.figure)
             self.moving = list(self.draw(self.figure))
+            style.write_powers_plainly(self.figure)
             for artist in self.moving:
                 artist.set_animated(True)
             self._set_ratio(Picture.last_ratio)

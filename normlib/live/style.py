@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.ticker import LogFormatterSciNotation
 from matplotlib.transforms import ScaledTranslation
 
 # Okabe & Ito's palette: distinct for every common form of colour blindness.
@@ -185,6 +186,14 @@ def as_in_prose(words):
     """
     words = re.sub(r"(?<=\d)%", " %", words)
     return re.sub(r"(?<=\d)(\.0)?e(-?)\+?0*(?=\d)", r"e\2", words)
+
+
+def write_powers_plainly(fig):
+    """Write 0.01 and 1e-8 at logarithmic axes: exponents would be below 11 points."""
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatterSciNotation):
+                axis.set_major_formatter(lambda x, _: as_in_prose(f"{x:.5g}"))
 
 
 def luminance(color):

@@ -442,7 +442,7 @@ class Chain(LiveFigure):
         ax.set_yscale("symlog", linthresh=1, linscale=11)
         ax.set(xlim=(-0.6, 6.6), ylim=(-3 * EDGE, 3 * EDGE))
         ticks = [-1e6, -1e3, -1, 0, 1, 1e3, 1e6]
-        ax.set_yticks(ticks, ["$-10^6$", "$-10^3$", "-1", "0", "1", "$10^3$", "$10^6$"])
+        ax.set_yticks(ticks, ["-1e6", "-1000", "-1", "0", "1", "1000", "1e6"])
         ax.minorticks_off()
         names = ["before", "first", "second", "third", "fourth", "fifth", "exact"]
         ax.set_xticks(range(7), names)
@@ -453,7 +453,7 @@ class Chain(LiveFigure):
         (self.exact,) = ax.plot([], [], "s", markersize=11, color=style.INK)
         (self.level,) = ax.plot([-0.6, 6.6], [1, 1], "--", color=style.INK)
         self.level.set_linewidth(1)
-        fig.text(0.72, 0.18, "values beyond $10^6$\nstand at the edge")
+        fig.text(0.72, 0.18, "values beyond 1e6\nstand at the edge")
         self.notes = [fig.text(0.72, 0.82 - 0.095 * k, "") for k in range(5)]
         return [self.points, self.exact, self.level, *self.notes]
 
