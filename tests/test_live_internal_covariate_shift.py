@@ -158,7 +158,9 @@ def test_frozen_weights_differ_by_batch_and_do_not_change():
     assert f"changes by {moved:.2f} in total" in figure.sentence
     missed = np.linalg.norm(run.batch_mean - run.fixed_mean) / np.sqrt(30 * 32)
     assert f"by {missed:.2f} (root mean square" in figure.sentence
-    assert figure.note.get_text() == f"up to {run.shift.max():.2g}"
+    steps = np.abs(run.fixed_mean[1:] - run.fixed_mean[:-1]).mean(axis=1)
+    np.testing.assert_allclose(figure.change.get_ydata(), steps)
+    assert figure.note.get_text() == f"up to {steps.max():.2g}"
 
 
 def test_dragging_in_a_panel_walks_through_the_units():

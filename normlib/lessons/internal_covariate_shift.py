@@ -153,7 +153,7 @@ def _frozen(figure):
 
 FROZEN = [
     Notice(
-        "Frozen weights: batches differ, the line is flat, and the covariate shift is "
+        "Frozen weights: batches differ, the line is flat, and the change by step is "
         "exactly 0.",
         {},
         lambda figure: (
@@ -164,21 +164,21 @@ FROZEN = [
     ),
     Notice(
         "Batches of 240 in place of 60: the dots come to the line, about twice as "
-        "close. The shift was 0 and stays 0.",
+        "close. The change by step was 0 and stays 0.",
         {"size": 240},
         lambda figure: (
             1.7 < _missed(figure, 60) / _missed(figure, 240) < 2.6
-            and not figure.shift.get_ydata().any()
+            and not figure.change.get_ydata().any()
         ),
         seeds=10,
     ),
     Notice(
-        "Learning rate 0.1: now the line moves, and the shift is not 0. The dots "
-        "differ as they did.",
+        "Learning rate 0.1: now the line moves at every step. The dots differ as they "
+        "did.",
         {"lr": 0.1},
         lambda figure: (
             total_change(_frozen(figure).fixed_mean) > 0.2
-            and (_frozen(figure).shift > 0).all()
+            and (figure.change.get_ydata() > 0).all()
             and 0.7 < misses(_frozen(figure)) / _missed(figure, 60) < 1.4
         ),
     ),

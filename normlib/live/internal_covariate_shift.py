@@ -149,7 +149,7 @@ class FrozenWeights(LiveFigure):
         }
 
     def draw(self, fig):
-        """Draw the axes: means of a unit by batch, and the shift of each update."""
+        """Draw the axes: means of a unit by batch, and the change by step."""
         left = fig.add_axes((0.08, 0.15, 0.54, 0.74))
         left.set(xlim=(-1, self.batches), ylim=(-1.1, 1.1), yticks=[-1, 0, 1])
         left.set_xlabel("batch")
@@ -159,12 +159,13 @@ class FrozenWeights(LiveFigure):
         left.text(29, 0.93, "dots: over the batch", color=style.INK, ha="right")
         left.text(29, -1.02, "line: over all digits", color=style.AFTER, ha="right")
         right = fig.add_axes((0.71, 0.15, 0.27, 0.74))
-        right.set(xlim=(-1, self.batches), ylim=(-0.04, 0.84), yticks=[0, 0.4, 0.8])
+        right.set(xlim=(-1, self.batches), ylim=(-0.008, 0.168), yticks=[0, 0.1])
         right.set_xlabel("batch")
-        right.set_title("covariate shift")
-        (self.shift,) = right.plot([], [], "s-", color=style.WARN, markersize=4)
-        self.note = right.text(29, 0.77, "", ha="right", weight="bold")
-        return [self.dots, self.line, self.shift, self.note]
+        right.set_title("change by step")
+        (self.change,) = right.plot([], [], "s-", color=style.AFTER, markersize=4)
+        right.text(29, 0.138, "mean over all units", color=style.AFTER, ha="right")
+        self.note = right.text(29, 0.154, "", ha="right", weight="bold")
+        return [self.dots, self.line, self.change, self.note]
 
     def move(self, lr, size, seed):
         """Show batches to a network, with its weights frozen or trained."""
@@ -198,8 +199,9 @@ class FrozenWeights(LiveFigure):
         start = run.fixed_mean[0, self.unit]
         self.dots.set_data(run.step, run.batch_mean[:, self.unit] - start)
         self.line.set_data(run.step, run.fixed_mean[:, self.unit] - start)
-        self.shift.set_data(run.step, run.shift)
-        largest = run.shift.max()
+        change = np.abs(np.diff(run.fixed_mean, axis=0)).mean(axis=1)
+        self.change.set_data(run.step[1:], change)
+        largest = change.max(initial=0)
         self.note.set_text("exactly 0" if largest == 0 else f"up to {largest:.2g}")
 
 
