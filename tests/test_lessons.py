@@ -194,14 +194,9 @@ def page(monkeypatch):
     return Page(monkeypatch)
 
 
-def fresh_lesson():
-    return LESSONS["02"].__class__(
-        "02",
-        LESSONS["02"].questions,
-        LESSONS["02"].figures,
-        LESSONS["02"].exercises,
-        LESSONS["02"].cards,
-    )
+def fresh_lesson(number="02"):
+    of = LESSONS[number]
+    return type(of)(number, of.questions, of.figures, of.exercises, of.cards)
 
 
 def words_of(widget):
@@ -383,6 +378,54 @@ def test_the_report_counts_what_was_answered(page, monkeypatch):
     assert "run this cell once more" in table  # after a reload it follows no longer
     # A style sheet would not reach a report that is handed in.
     assert table.count('style="text-align: left"') == len(re.findall("<t[dh]", table))
+
+
+def save_report(lesson, path):
+    """Write a notebook that holds the report of a lesson."""
+    output = nbformat.v4.new_output("display_data", lesson._bundle())
+    cells = [nbformat.v4.new_code_cell("lesson.report()", outputs=[output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+@pytest.mark.parametrize("number", ["02", "05", "13"])
+def test_a_new_kernel_goes_on_with_the_saved_report(number, tmp_path, monkeypatch):
+    """Every question, card and exercise: half of them right, some open."""
+    first = fresh_lesson(number)
+    for k, ((kind, key), kept) in enumerate(first.kept.items()):
+        options = {
+            "card": ["True", "False"],
+            "exercise": ["written", "tried", "solution shown"],
+        }.get(kind) or list(first.questions[key].options)
+        if k % 4:
+            kept.answer, kept.right = options[k % len(options)], k % 2 == 0
+    save_report(first, tmp_path / "mine.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "mine.ipynb"))
+    assert fresh_lesson(number).kept == first.kept
+    other = fresh_lesson("06" if number != "06" else "02")  # its report is not there
+    assert not any(kept.answer for kept in other.kept.values())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "[]", '{"cells": 3}', '{"cells": [1]}', '{"cells": [{}]}']
+)
+def test_a_notebook_that_cannot_be_read_holds_no_report(text, tmp_path, monkeypatch):
+    (tmp_path / "odd.ipynb").write_text(text)
+    for name in ("odd.ipynb", "none.ipynb", "."):
+        monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / name))
+        assert not any(kept.answer for kept in fresh_lesson("02").kept.values())
+
+
+def test_the_answer_of_an_earlier_kernel_counts(page, tmp_path, monkeypatch):
+    first = fresh_lesson("02")
+    first.kept["prediction", "groups"].answer = "instance norm"
+    first.kept["prediction", "groups"].right = True
+    save_report(first, tmp_path / "mine.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "mine.ipynb"))
+    lesson = fresh_lesson("02")
+    assert "predictions: 1 right, 1 of 3 answered" in lesson._bundle()["text/plain"]
+    lesson.ask("groups")
+    lesson.open["groups"].commit("layer norm")  # the first answer counts
+    assert lesson.kept["prediction", "groups"].answer == "instance norm"
 
 
 def test_in_a_lecture_the_solution_drives_the_figure(page, monkeypatch, capsys):

@@ -18,9 +18,12 @@ import numpy as np
 from IPython.display import display
 
 from normlib.lessons.checks import same, verdict
+from normlib.lessons.saved import saved_rows
 from normlib.live import page
 from normlib.live.asking import Choice, Deck, Help, Notices, rich, static_notices
 from normlib.live.style import lecture_mode
+
+WORK = ("written", "tried", "solution shown")  # what a report says of an exercise
 
 # JupyterLab sets tables flush right, and drops the style sheets of a notebook that it
 # does not trust, such as a report handed in.
@@ -182,6 +185,7 @@ class Lesson:
             self.kept["exercise", key] = Kept(key.replace("_", " "))
         for key, card in cards.items():
             self.kept["card", key] = Kept(card.claim, back=card.back)
+        self._recall()
         self.open = {}  # what the page shows now: choices, figures, help, by key
         self._last_question = None
         self._waiting = {}  # notices that wait for the answer to a question
@@ -367,6 +371,20 @@ class Lesson:
         self.open[key] = Choice(text, options, say, commit)
         return self.open[key]
 
+    def _recall(self):
+        """Go on with the report of an earlier kernel, where the notebook holds one."""
+        rows = saved_rows(self._title)
+        for (kind, key), kept in self.kept.items():
+            answer, mark = rows.get(rich(kept.text), ("", ""))
+            possible = {"exercise": WORK, "card": ("True", "False")}.get(kind)
+            for one in possible or self.questions[key].options:
+                if rich(one) == answer:
+                    kept.answer, kept.right = one, mark == "right"
+
+    @property
+    def _title(self):
+        return f"Report of notebook {self.number}"
+
     def _update_report(self):
         if self._report is not None:
             self._report.update(self._bundle(), raw=True)
@@ -395,7 +413,7 @@ class Lesson:
                     + "".join(f"<td{LEFT}>{rich(cell)}</td>" for cell in cells)
                     + "</tr>"
                 )
-        title = f"Report of notebook {self.number}"
+        title = self._title
         return {
             "text/plain": "\n".join([title, *lines]),
             "text/html": f'<table class="normlib-report"><caption>{title}</caption>'
