@@ -140,11 +140,11 @@ FIGURE_ONE = [
 ]
 
 
-def _missed(figure, size):
-    """Return `misses` of the same run with batches of another size."""
+def _missed(figure, **changed):
+    """Return `misses` of the run at a setting that differs in what is given."""
     other = FrozenWeights()
-    other.set(**figure.values | {"size": size})
-    return misses(other.runs[tuple(other.values.values())])
+    other.set(**figure.values | changed)
+    return misses(_frozen(other))
 
 
 def _frozen(figure):
@@ -167,20 +167,22 @@ FROZEN = [
         "close. The change by step was 0 and stays 0.",
         {"size": 240},
         lambda figure: (
-            1.7 < _missed(figure, 60) / _missed(figure, 240) < 2.6
+            1.7 < _missed(figure, size=60) / _missed(figure, size=240) < 2.6
             and not figure.change.get_ydata().any()
         ),
         seeds=10,
     ),
     Notice(
-        "Learning rate 0.1: now the line moves at every step. The dots differ as they "
-        "did.",
+        "Learning rate 0.1: now the line moves at every step. The dots differ about as "
+        "much as they did.",
         {"lr": 0.1},
         lambda figure: (
             total_change(_frozen(figure).fixed_mean) > 0.2
             and (figure.change.get_ydata() > 0).all()
-            and 0.7 < misses(_frozen(figure)) / _missed(figure, 60) < 1.4
+            and np.diff(figure.line.get_ydata()).all()
+            and 0.7 < misses(_frozen(figure)) / _missed(figure, lr=0.0) < 1.4
         ),
+        seeds=10,
     ),
 ]
 

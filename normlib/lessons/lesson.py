@@ -29,7 +29,6 @@ WORK = ("written", "tried", "solution shown")  # what a report says of an exerci
 # does not trust, such as a report handed in.
 LEFT = ' style="text-align: left"'
 
-
 # JupyterLab forgets which output it is that follows, once a page is loaded again.
 AGAIN = (
     "If you have loaded the page again or reopened the notebook, run this cell once "
