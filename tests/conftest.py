@@ -15,6 +15,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 gc.set_threshold(700, 10, 100)
 
+# In a terminal of Jupyter's: lessons would go on with the report of that notebook.
+os.environ.pop("JPY_SESSION_NAME", None)
+
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # From the number of a notebook to its topic.
 TOPICS = dict(path.stem.split("_", 1) for path in NOTEBOOKS.glob("??_*.ipynb"))
