@@ -109,6 +109,7 @@ def voila_settings(port, browser, ip="127.0.0.1"):
                 "@jupyter-widgets/jupyterlab-manager",
                 "@voila-dashboards/widgets-manager8",
                 "anywidget",  # shows the figures
+                "normlib-restored",  # in voila/labextensions
             ],
         },
     }

@@ -171,6 +171,30 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
     watch.assert_clean()
 
 
+# Whether a widget was drawn, or waited for, before the states of all had come.
+EARLY = """Object.defineProperty(WebSocket.prototype, "onmessage", {
+  set(handle) {
+    this.addEventListener("message", (event) => {
+      const text = document.body.textContent;
+      if ((event.data.byteLength || event.data.length) > 1e5) {
+        window.early ??= /Loading widget|model not found/.test(text);
+      }
+      handle.call(this, event);
+    });
+  },
+});"""
+
+
+def test_nothing_is_drawn_before_the_states_of_the_widgets_came(slides, context):
+    """What waits for a state longer than two seconds may be given up for good."""
+    page = context.new_page()
+    page.add_init_script(EARLY)
+    page.goto(f"{slides}/voila/render/{NOTEBOOKS[0].name}")
+    page.wait_for_function(IS_COMPLETE, arg=1)
+    assert page.evaluate("window.early") is False
+    page.close()
+
+
 def test_speaker_notes_open_in_a_window_of_their_own(slides, page):
     page.goto(f"{slides}/voila/render/{NOTEBOOKS[0].name}")
     page.wait_for_selector(PRESENT)
