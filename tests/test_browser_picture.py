@@ -73,6 +73,12 @@ def lab(chromium, tmp_path_factory):
     page.goto(f"{server.url}/lab?token={server.token}")
     page.wait_for_selector(".jp-Launcher")
     page.folder = folder
+    # Another sharpness set by hand tells nobody; a test does it for the browser.
+    page.evaluate("""() => {
+      const ask = window.matchMedia.bind(window);
+      window.asked = [];
+      window.matchMedia = (query) => asked[asked.push(ask(query)) - 1];
+    }""")
     yield page
     context.close()
     server.stop()
@@ -145,6 +151,29 @@ def test_the_picture_has_the_pixels_of_the_screen_and_says_the_sentence(live):
     # The saved part is hidden while the figure lives.
     static = live.locator(f"{PANEL} .normlib-static").first
     assert not static.is_visible()
+
+
+def test_a_window_that_is_moved_to_another_screen_gets_its_pixels(live):
+    image = figure(live).locator("img")
+    session = live.context.new_cdp_session(live)
+    screen = {"width": 1440, "height": 900, "mobile": False}
+    for sharpness, pixels in ((1, 900), (2, 1800)):
+        screen["deviceScaleFactor"] = sharpness
+        session.send("Emulation.setDeviceMetricsOverride", screen)
+        live.evaluate("asked.forEach((q) => q.dispatchEvent(new Event('change')))")
+        assert until(lambda n=pixels: image.evaluate("i => i.naturalWidth") == n)
+
+
+def test_what_stands_below_keeps_its_place_when_the_sentence_gets_shorter(live):
+    words = figure(live).locator(".normlib-sentence")
+    before = words.inner_text()
+    lower = figure(live, 1).locator("img")
+    place = lower.bounding_box()["y"]
+    for text, moved in (("word " * 60, True), (before, False)):
+        words.evaluate("(words, text) => { words.textContent = text; }", text)
+        time.sleep(0.3)
+        assert (abs(lower.bounding_box()["y"] - place) > 10) is moved
+        place = lower.bounding_box()["y"]
 
 
 def test_a_click_picks_a_cell_and_its_control_follows(live):
@@ -479,9 +508,10 @@ def test_the_right_arrow_shows_every_slide_and_hidden_ones_take_no_focus(slides,
     figure.locator("button:has-text('layer')").click()
     words = figure.locator(".normlib-sentence")
     assert until(lambda: words.inner_text() != before)
+    figure.locator(".noUi-handle").first.focus()
     figure.locator(".normlib-spot").first.click(position={"x": 5, "y": 5})
     assert until(lambda: "x[0, 0]" in words.inner_text())
-    talk.keyboard.press("Space")
+    talk.keyboard.press("ArrowRight")  # the slider's, had it kept the focus
     talk.wait_for_selector(f"{SLIDE} h1:has-text('Three')")
 
 

@@ -265,6 +265,32 @@ def test_cells_may_run_again_and_notices_still_wait_for_their_question(page):
     assert "What to notice</b>" in words_of(figures[3].widget)
 
 
+def test_a_figure_rests_once_its_cell_runs_again(page):
+    lesson = LESSONS["06"]
+    lesson.figure("projection")
+    (play,) = (w for w in lesson.open["projection"]._helpers if hasattr(w, "playing"))
+    play.playing = True
+    lesson.figure("affine")
+    assert play.playing
+    lesson.ask("three")
+    lesson.figure("projection")
+    assert not play.playing
+
+
+def test_the_button_pressed_keeps_the_focus(page):
+    """A disabled one would lose it to the page's top."""
+    lesson = fresh_lesson()
+    lesson.ask("add_16")
+    choice = lesson.open["add_16"]
+    right = lesson.questions["add_16"].right
+    wrong = next(b for b in choice.buttons if b.description != right)
+    wrong.click()
+    assert [b for b in choice.buttons if not b.disabled] == [wrong]
+    said = choice.answer.value
+    wrong.click()
+    assert choice.answer.value == said
+
+
 def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, capsys):
     lesson = fresh_lesson()
     lesson.check("layer_norm", lambda x: ...)

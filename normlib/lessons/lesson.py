@@ -188,6 +188,7 @@ class Lesson:
         self.open = {}  # what the page shows now: choices, figures, help, by key
         self._last_question = None
         self._waiting = {}  # notices that wait for the answer to a question
+        self._moving = {}  # the figures that the page shows now
         self._before = {}  # the question that stood before a figure, for a second run
         self._report = None
 
@@ -256,7 +257,9 @@ class Lesson:
             below.append(notices.widget)
             if covered:
                 self._waiting[question].append(notices)
-        self.open[key] = figure
+        if key in self._moving:  # its cell runs again
+            self._moving[key].rest()
+        self.open[key] = self._moving[key] = figure
         figure.show(
             below=below,
             static_below=static_notices(shown.notices, question is not None),

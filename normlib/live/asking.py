@@ -94,7 +94,8 @@ class Choice:
         right, words = self._reply(choice)
         self.choice = choice
         for made in self.buttons:
-            made.disabled = True
+            # The one pressed keeps the focus; pressed again, it does nothing.
+            made.disabled = made.description != choice
             if made.description == right:
                 made.button_style, made.icon = "success", "check"
             elif made.description == choice:

@@ -254,6 +254,13 @@ class LiveFigure:
             self._work = None
             self.picture.progress = -1
 
+    def rest(self):
+        """Stop all that moves by itself, once the page shows another in its place."""
+        self.stop()
+        for helper in self._helpers:
+            if isinstance(helper, widgets.Play):
+                helper.playing = False
+
     def redraw(self):
         """Draw what stands still again; needed only after changing a fixed artist."""
         for text in self.figure.findobj(Text):
@@ -276,7 +283,8 @@ class LiveFigure:
             self._on_stop,
         )
         self.picture.spots = [touch.spot() for touch in self._touches]
-        touched = [*self.controls.values(), *self.helpers()]
+        self._helpers = self.helpers()
+        touched = [*self.controls.values(), *self._helpers]
         for widget in (self.picture, *touched):
             in_main_thread(widget)
         row = widgets.HBox(touched)

@@ -4,7 +4,8 @@
 const MOST_UNDER_WAY = 2; // touches sent and not yet answered
 const SPOKEN_AFTER = 500; // ms after the last move
 const PATIENCE = 3000; // ms without an answer
-const AGAIN = document.querySelector(".reveal") ? "Load the page again" : "Run all cells";
+const ON_SLIDES = Boolean(document.querySelector(".reveal"));
+const AGAIN = ON_SLIDES ? "Load the page again" : "Run all cells";
 const GONE = `The kernel is gone, so this figure no longer answers. ${AGAIN} to bring it back.`;
 const CUT = "The connection to the kernel is lost. The figure answers again once it is back.";
 const BUSY = "The kernel is busy. The figure answers when what runs is done or interrupted.";
@@ -63,9 +64,18 @@ function reportRatio(model, stage) {
   const size = new ResizeObserver(report);
   size.observe(stage);
   window.addEventListener("resize", report); // also when the page is zoomed
+  let screen = null; // of another sharpness, to which the window is moved as it is
+  const onScreen = () => {
+    screen?.removeEventListener("change", onScreen);
+    screen = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    screen.addEventListener("change", onScreen);
+    report();
+  };
+  onScreen();
   return () => {
     size.disconnect();
     window.removeEventListener("resize", report);
+    screen.removeEventListener("change", onScreen);
   };
 }
 
@@ -175,7 +185,22 @@ function showWords(model, el) {
   };
   help();
   model.on("change:spots", help);
-  return () => clearTimeout(timer);
+  // What stands below keeps its place when the sentence gets shorter. A slide has to
+  // spare the room.
+  let [width, most] = [0, 0];
+  const room = new ResizeObserver(() => {
+    if (visible.clientWidth !== width) {
+      [width, most] = [visible.clientWidth, 0];
+      visible.style.minHeight = "";
+    }
+    most = Math.max(most, visible.clientHeight);
+    visible.style.minHeight = `${most}px`;
+  });
+  if (!ON_SLIDES) room.observe(visible);
+  return () => {
+    clearTimeout(timer);
+    room.disconnect();
+  };
 }
 
 function showProgress(model, stage) {

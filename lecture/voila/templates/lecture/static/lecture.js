@@ -44,6 +44,10 @@
     const clicked = event.target.closest("button, summary, input[type=checkbox]");
     if (clicked) setTimeout(() => clicked.blur());
   });
+  // So does who presses into a picture, which by itself would leave the last slider its keys.
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest(".normlib-spot")) document.activeElement.blur();
+  });
 
   // A figure takes the height that the text leaves; then the type gives way.
   const current = () =>
