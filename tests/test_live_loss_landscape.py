@@ -121,13 +121,13 @@ def test_a_network_that_does_not_train_has_no_marks():
 
 def test_the_bound_is_an_equality_and_the_gradient_may_grow():
     figure = GradientBound()
-    figure.set(sigma=10**-0.5, gamma=2.0, size=128)
+    figure.set(sigma=0.3, gamma=2.0, size=128)
     assert "equal up to rounding" in figure.sentence
     assert "longer in 200" in figure.sentence
     left, right = (dots.get_xdata() for dots in figure.dots)
     assert not np.array_equal(left, right)
     np.testing.assert_allclose(figure.dots[0].get_ydata(), left, rtol=1e-9)
-    figure.set(sigma=10**0.5, gamma=1.0)
+    figure.set(sigma=3, gamma=1.0)
     assert "longer in 0" in figure.sentence
 
 

@@ -284,7 +284,7 @@ AFFINE = [
     Notice(
         "Before gamma: the circle, in the plane.",
         {"step": 20},
-        lambda figure: "the circle has radius 1.73" in figure.sentence,
+        lambda figure: "a circle of radius 1.73" in figure.sentence,
     ),
     Notice(
         "After gamma: stretched along `x[0]`, the circle leaves the plane before "

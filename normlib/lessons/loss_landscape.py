@@ -314,12 +314,12 @@ def _grown(figure):
 BOUND = [
     Notice(
         "Left: all dots lie on the line. The bound is an equality (with eps 0).",
-        {"sigma": 10**-0.3, "gamma": 1.0, "size": 8},
+        {"sigma": 0.5, "gamma": 1.0, "size": 8},
         lambda figure: "equal up to rounding" in figure.sentence,
     ),
     Notice(
         "Right, at sigma 0.5 and gamma 1: nearly all gradients are longer.",
-        {"sigma": 10**-0.3, "gamma": 1.0, "size": 8},
+        {"sigma": 0.5, "gamma": 1.0, "size": 8},
         lambda figure: _grown(figure) > 180,
     ),
     Notice(

@@ -119,7 +119,7 @@ GRADIENT = [
     ),
     Notice(
         "ReLU without norm: there the scale of the weights decides. At He's the "
-        "gradient keeps its size, at twice He's it grows beyond 10^11.",
+        "gradient keeps its size, at twice He's it grows beyond 1e11.",
         {"norm": "none", "gain": 2.0},
         lambda figure: figure.first > 1e11,
         seeds=10,

@@ -131,7 +131,7 @@ class Rounding(LiveFigure):
     def draw(self, fig):
         """Draw the variances against the offset, and what they are at this one."""
         self.ax = ax = fig.add_axes((0.08, 0.15, 0.58, 0.72))
-        ax.set(xlim=(-1.4, 8.3), ylim=(-2, 4.3))
+        ax.set(xlim=(-1.4, 8.3), ylim=(-2.3, 4.3))
         ax.set_xticks([-1, 0, 2, 4, 6, 8], ["0", "1", "100", "1e4", "1e6", "1e8"])
         ax.set_xlabel("added to the bias")
         ax.set_title("computed variance / true variance")
@@ -425,7 +425,9 @@ class Undo(LiveFigure):
     def draw(self, fig):
         """Draw the scores of both networks, and their losses."""
         ax = fig.add_axes((0.08, 0.14, 0.40, 0.74))
-        ax.set(xlim=(-8, 8), ylim=(-8, 8))
+        ax.set(
+            xlim=(-8, 8), ylim=(-8, 8), xticks=range(-8, 9, 4), yticks=range(-8, 9, 4)
+        )
         ax.set(xlabel="score without norm", ylabel="score with batch norm")
         ax.set_title("10 scores of 128 digits")
         ax.plot([-8, 8], [-8, 8], color=style.BEFORE, lw=1, ls="--")
@@ -435,7 +437,7 @@ class Undo(LiveFigure):
         ax.set_title("loss on the batch")
         (self.plain,) = ax.plot([], [], color=style.NONE, ls="--")
         (self.norm,) = ax.plot([], [], color=style.BATCH)
-        (self.ends,) = ax.plot([], [], "o", ms=6, color=style.INK)
+        (self.ends,) = ax.plot([], [], "o", ms=6, color=style.INK, clip_on=False)
         for y, words, color in (
             (2.82, "dashed: without", "#555555"),
             (2.58, "line: batch norm", "#a84600"),

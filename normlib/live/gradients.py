@@ -497,7 +497,7 @@ class WeightPlane(LiveFigure):
             tail = f" With this decay, {expected:.1f} degrees are expected in the end."
         return (
             f"After {style.counted(step, 'step')} the length of w went from "
-            f"{start:.2f} to {lengths[-1]:.2f}, and lr / |w|^2 from "
+            f"{start:.2f} to {lengths[-1]:.2f}, and lr / |w|² from "
             f"{lr / start**2:.3f} to {lr / lengths[-1] ** 2:.3f}.{turned}{tail}"
         )
 

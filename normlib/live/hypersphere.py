@@ -81,16 +81,9 @@ class TwoFeatures(LiveFigure):
         ring = np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])
         ax.plot(*ring, color="#8a9bb0", lw=1)
         ax.plot([1, -1], [-1, 1], "o", ms=15, mfc="none", mew=2.5, color=style.LAYER)
-        ax.text(1.45, -1.0, "(1, -1)", color=style.LAYER, va="center", weight="bold")
-        ax.text(
-            -1.45,
-            1.0,
-            "(-1, 1)",
-            color=style.LAYER,
-            va="center",
-            ha="right",
-            weight="bold",
-        )
+        label = dict(color=style.LAYER, weight="bold", va="center", bbox=style.CLEAR)
+        ax.text(1.45, -1.0, "(1, -1)", **label)
+        ax.text(-1.45, 1.0, "(-1, 1)", ha="right", **label)
         self.ax = ax
         self.grey = np.random.default_rng(1).uniform(-4, 4, (80, 2))
         ax.plot(*self.grey.T, ".", color=style.BEFORE, ms=5, alpha=0.6)
@@ -455,8 +448,10 @@ class Affine(_Travel):
         )
         axes = RADIUS * spectrum(stretch[:, None] * LEVEL[:2].T).singular_values
         means = points.mean(axis=-1)
-        if step <= 2 * PER_STEP:
-            shape = "the circle has radius 1.73"
+        if step < 2 * PER_STEP:
+            shape = "not yet on the circle"
+        elif step == 2 * PER_STEP:
+            shape = "a circle of radius 1.73"
         else:
             shape = f"an ellipse with half axes {axes[0]:.2f}, {axes[1]:.2f}"
             if np.allclose(axes, RADIUS):

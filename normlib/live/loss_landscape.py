@@ -465,7 +465,7 @@ class GradientBound(LiveFigure):
     def make_controls(self):
         """Return the controls: sigma, gamma, batch size and seed."""
         return {
-            "sigma": controls.log_slider("sigma", -0.5, 0.5, 10**-0.3),
+            "sigma": controls.steps("sigma", [0.3, 0.5, 0.7, 1, 1.5, 2, 3], 0.5),
             "gamma": controls.slider("gamma", 0.3, 2.0, 1.0),
             "size": controls.steps("batch size m", [3, 4, 8, 32, 128], 8),
             "seed": controls.seed(),

@@ -52,6 +52,7 @@ class ManyFeatures(LiveFigure):
         ax.plot(np.cos(angle), np.sin(angle), color=style.RMS, lw=2.5)
         ax.plot([0, 0], [0, high], color=style.LAYER, lw=1.2, ls="--")
         for y, words, color, mark in (
+            (0.34, "mean 0", style.LAYER, "|"),
             (0.27, "the sphere", style.RMS, "_"),
             (0.20, "sphere and plane", style.LAYER, "D"),
         ):
@@ -59,7 +60,6 @@ class ManyFeatures(LiveFigure):
             ax.plot([0.752], [y], mark, transform=fig.transFigure, **look)
             fig.text(0.78, y, words, color=color, va="center")
         ax.plot([0], [1], "D", ms=12, mfc="none", mec=style.LAYER, mew=2.5)
-        ax.text(0.08, 2.04, "mean 0", color=style.LAYER)
         self.trails = LineCollection([], linewidths=0.7)
         self.trails.set_color(to_rgba(style.BEFORE, 0.35))
         ax.add_collection(self.trails)

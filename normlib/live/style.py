@@ -28,6 +28,9 @@ WARN = "#B3261E"
 INK = "#222222"
 FAINT = "#e8e8e8"
 
+#: The ground of a word among dots.
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+
 #: The norms of the networks that most figures compare, by the word on the button.
 NORMS = {"none": None, "batch": "batch", "layer": "layer"}
 

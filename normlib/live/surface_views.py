@@ -144,7 +144,7 @@ class Surfaces(LiveFigure):
                     interpolation_stage="data",
                 )
             )
-            (cross,) = ax.plot(0, 0, "+", color=style.INK, markersize=9)
+            (cross,) = ax.plot(0, 0, "P", color=style.INK, mec="white", markersize=9)
             self.crosses.append(cross)
             ring = LineCollection([], linestyles="--", colors=style.WARN, linewidths=2)
             self.rings.append(ax.add_collection(ring))

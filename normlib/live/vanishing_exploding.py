@@ -92,7 +92,7 @@ class GradientByLayer(LiveFigure):
         self.ax = ax = gradient_axes(fig, self.deepest)
         self.lines = [ax.plot([], [], linewidth=1.5)[0] for _ in range(3)]
         (self.predicted,) = ax.plot([], [], "--", color=style.INK, linewidth=1.5)
-        ax.text(40, 3e-8, "lines: 3 networks, dashed: predicted", ha="right")
+        ax.text(40, 1e11, "lines: 3 networks, dashed: predicted", ha="right")
         self.end = ax.text(1, 1, "", weight="bold", va="center")
         return [*self.lines, self.predicted, self.end]
 
@@ -145,7 +145,7 @@ class Skips(LiveFigure):
             self.lines[skip] = [ax.plot([], [], linewidth=width)[0] for _ in range(3)]
             (self.dashed[skip],) = ax.plot([], [], "--", color=style.INK)
             self.words[skip] = ax.text(1, 1, "", weight="bold", va="center")
-        ax.text(40, 3e-8, "thick: with skips, dashed: predicted", ha="right")
+        ax.text(40, 1e11, "thick: with skips, dashed: predicted", ha="right")
         lines = [line for lines in self.lines.values() for line in lines]
         return [*lines, *self.dashed.values(), *self.words.values()]
 
@@ -449,8 +449,9 @@ class Chain(LiveFigure):
         ax.set_xlabel("terms kept, up to this order in the learning rate")
         ax.set_title("output y after the step / before it")
         ax.axhline(0, color=style.INK, linewidth=0.8)
-        (self.points,) = ax.plot([], [], "o-", color=style.AFTER, markersize=8)
-        (self.exact,) = ax.plot([], [], "s", markersize=11, color=style.INK)
+        look = dict(clip_on=False)  # marks at the edge are whole
+        (self.points,) = ax.plot([], [], "o-", color=style.AFTER, ms=8, **look)
+        (self.exact,) = ax.plot([], [], "s", markersize=11, color=style.INK, **look)
         (self.level,) = ax.plot([-0.6, 6.6], [1, 1], "--", color=style.INK)
         self.level.set_linewidth(1)
         fig.text(0.72, 0.18, "values beyond 1e6\nstand at the edge")
@@ -511,7 +512,8 @@ class NormalizedChain(Chain):
     def draw(self, fig):
         """Draw the frame of the chain, and under its points those without norm."""
         moving = super().draw(fig)
-        (self.plain,) = self.ax.plot([], [], "o--", color=style.BEFORE, markersize=6)
+        look = dict(color=style.BEFORE, markersize=6, clip_on=False)
+        (self.plain,) = self.ax.plot([], [], "o--", **look)
         fig.text(0.72, 0.33, "grey: without the norm", color=style.BEFORE)
         return [self.plain, *moving]
 
