@@ -302,7 +302,7 @@ def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, 
     assert "transpose back" not in words_of(offered.widget)
     offered.hint.click()
     assert "transpose back" in words_of(offered.widget)
-    assert offered.hint.disabled
+    assert offered.hint.description == "No more hints"
     assert "Correct" not in words_of(offered.widget)
     offered.solution.click()
     assert "batch_norm(x.T)" in words_of(offered.widget)

@@ -181,13 +181,13 @@ class Help:
         if not self._hints:
             return
         self._add(says(self._hints.pop(0), "status"))
-        self.hint.description = "Another hint"
-        self.hint.disabled = not self._hints
+        # Not disabled: that would take the focus to the page's top.
+        self.hint.description = "Another hint" if self._hints else "No more hints"
 
     def _show(self, _):
-        if self.solution.disabled:
+        if self.solution.description == "Solution shown":
             return
-        self.solution.disabled = True
+        self.solution.description = "Solution shown"
         source, printed = self._solve()
         code = f"<pre>{html.escape(source)}</pre>"
         self._add(widgets.HTML(code), says(printed, "status"))

@@ -299,7 +299,7 @@ class Projection(_Travel):
     around the line say where its input is.
     """
 
-    height = 4.5  # a row of controls more than the other scenes have
+    height = 4.25  # a row of controls more than the other scenes have
     plays = 2
 
     def make_controls(self):

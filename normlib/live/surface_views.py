@@ -104,7 +104,7 @@ class Surfaces(LiveFigure):
         take the place of the filter-normalised ones.
     """
 
-    height = 4.65
+    height = 4.4
     known = {}  # surfaces by norm, seed, factor and kind
 
     def __init__(self, filter_normalize=None):
