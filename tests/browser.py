@@ -408,6 +408,11 @@ def violations(page, selector):
     """Return what axe has to say of the parts of a page that `selector` names."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
+    # JupyterLab's page has no height and hides what overflows it, so axe would take all
+    # in it for hidden, and measure no contrast.
+    page.add_style_tag(
+        content="body { height: 100vh } .jp-LabShell { overflow: visible !important }"
+    )
     return page.evaluate(
         """async (selector) => {
           const { violations } = await axe.run({ include: [[selector]] });

@@ -164,6 +164,9 @@ def test_runs_in_jupyterlab_and_its_controls_move_its_figures(notebook, lab, wat
         told = notebook.read_text(encoding="utf-8").count("lesson.figure(")
         assert len(figures) == told, "a figure is not shown"
         with keep_picture(lab, f"{notebook.stem}_lab"):
+            if first := panel.query_selector(".normlib-options button"):
+                first.click()
+                panel.wait_for_selector(".normlib-options .mod-success")
             assert violations(lab, ".normlib-live") == []
             for number, figure in enumerate(figures, 1):
                 try:

@@ -22,6 +22,9 @@ LOOK = """<style>
 .normlib-options .widget-button { height: auto; min-height: 28px; white-space: normal;
   text-align: left; line-height: 1.3; padding: 4px 10px; }
 .normlib-options .widget-button:disabled { opacity: 0.85; }
+.normlib-options .widget-button.mod-success { background: #2e7d32; color: #fff;
+  opacity: 1; }
+.normlib-options .widget-button.mod-warning { background: #a84600; color: #fff; }
 .normlib-notices .widget-hbox { align-items: baseline; }
 .normlib-notices .widget-button { flex: none; }
 </style>"""
