@@ -134,9 +134,9 @@ def ends(group, images, words, n=40):
 @pytest.mark.slow
 @claim(
     "04",
-    "Over 40 new networks each, groups of 8 lower the test loss in nearly all trained "
-    "on 100 images, in about four fifths with 200 and in about two thirds with 400: "
-    "the fewer the images, the more a little noise helps.",
+    "Over 40 new networks each, groups of 8 lower the test loss in about nine of ten "
+    "trained on 100 or 200 images and in about three quarters with 400: with few "
+    "images a little noise helps more.",
     "A plain trade of a worse fit for a better test: with 100 images the *training* "
     'loss is lower, too, so more happens than "it regularizes".',
     "And with 400 images the accuracy hardly tells: groups of 8 win in about half of "
@@ -149,21 +149,22 @@ def ends(group, images, words, n=40):
     "it has.",
 )
 def test_what_noise_does():
-    words = "the fewer the images, the more a little noise helps"
-    lower, gaps = [], []
+    words = "with few images a little noise helps more"
+    lower, gains, gaps = [], [], []
     for images in (100, 200, 400):
         whole = ends(32, images, f"{words} {images}")
         parts = ends(8, images, f"{words} {images}")
         lower.append(np.mean(parts[1] < whole[1]))
+        gains.append(np.median(whole[1] - parts[1]))
         gaps.append(np.median(whole[1] - whole[0]))  # test loss less training loss
         if images == 100:
             assert np.mean(parts[0] < whole[0]) > 0.9
-    assert lower[0] > 0.85
-    assert 0.65 < lower[1] < 0.95
-    assert 0.5 < lower[2] < 0.82
-    assert lower[0] > lower[1] > lower[2]
+    assert lower[:2] == pytest.approx([0.9, 0.9], abs=0.14), lower
+    assert lower[2] == pytest.approx(0.75, abs=0.18), lower
+    assert lower[0] > lower[2]
+    assert min(gains[:2]) > 1.5 * gains[2] > 0, gains
     assert gaps[0] > gaps[1] > gaps[2]
-    assert 0.3 < np.mean(parts[2] > whole[2]) < 0.7
+    assert 0.2 < np.mean(parts[2] > whole[2]) < 0.7
     assert np.mean(parts[0] > whole[0]) > 0.85  # with 400 images
     harm = ends(4, 400, f"{words} 400")
     assert np.mean(harm[0] > whole[0]) > 0.9
