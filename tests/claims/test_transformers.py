@@ -179,8 +179,8 @@ def test_scores_grow_with_both():
         one, four = scores(1.0, rng=seed), scores(4.0, rng=seed)
         np.testing.assert_allclose(four.logits, 16 * one.logits)
         entropies.append(four.entropy)
-        assert four.entropy < 0.2 * one.entropy
-    assert np.median(entropies) < 0.2
+        assert four.entropy < 0.3 * one.entropy
+    assert np.median(entropies) < 0.3
 
 
 def test_a_norm_may_change_places_with_a_rotation_if_it_reads_lengths_only():
