@@ -144,6 +144,30 @@ OUTPUTS = """() => {
   return { wrong, ran };
 }"""
 
+# The lines of our words that hold more than 90 characters.
+LONG_LINES = """(panel) => {
+  const words = ["question p", "help p", "notices p", "picture > p"];
+  const found = [];
+  const range = document.createRange();
+  for (const part of panel.querySelectorAll(words.map((w) => `.normlib-${w}`))) {
+    const lines = [""];
+    let bottom = 0;
+    const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+    while (!part.matches(".normlib-spoken") && texts.nextNode()) {
+      for (const [k, letter] of [...texts.currentNode.data].entries()) {
+        range.setStart(texts.currentNode, k);
+        range.setEnd(texts.currentNode, k + 1);
+        const box = range.getBoundingClientRect();
+        if (bottom && box.width && box.bottom > bottom + 8) lines.push("");
+        if (box.width) bottom = box.bottom;
+        lines[lines.length - 1] += letter;
+      }
+    }
+    found.push(...lines.map((line) => line.trim()).filter((line) => line.length > 90));
+  }
+  return found;
+}"""
+
 CLOSE = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
   await panel.context.save();
@@ -164,10 +188,13 @@ def test_runs_in_jupyterlab_and_its_controls_move_its_figures(notebook, lab, wat
         told = notebook.read_text(encoding="utf-8").count("lesson.figure(")
         assert len(figures) == told, "a figure is not shown"
         with keep_picture(lab, f"{notebook.stem}_lab"):
-            if first := panel.query_selector(".normlib-options button"):
+            firsts = panel.query_selector_all(".normlib-options > :first-child")
+            for first in firsts:
                 first.click()
-                panel.wait_for_selector(".normlib-options .mod-success")
+            for question in panel.query_selector_all(".normlib-options"):
+                question.wait_for_selector(".mod-success")
             assert violations(lab, ".normlib-live") == []
+            assert panel.evaluate(LONG_LINES) == []
             for number, figure in enumerate(figures, 1):
                 try:
                     check_figure(figure)

@@ -145,10 +145,10 @@ def test_beside_rms_tells_cosine_and_angle(mean, std):
     figure.set(mean=mean, std=std)
     cosine = mean / np.hypot(mean, std)
     angle = 2 * np.degrees(np.arctan2(std, abs(mean)))
-    said = re.search(r"is (\S+) and no two points are more than (\d+)", figure.sentence)
+    said = re.search(r"is (\S+) and the widest angle (\d+)", figure.sentence)
     assert float(said[1]) == pytest.approx(cosine, abs=6e-4)
     assert float(said[2]) == pytest.approx(angle, abs=0.6)
-    assert "widest angle 180 degrees" in figure.sentence
+    assert "layer norm 0 and 180 degrees" in figure.sentence
 
 
 @pytest.mark.parametrize("n", [2, 30, 1000])

@@ -66,11 +66,9 @@ QUESTIONS = {
         "one with an undone batch norm. Both make one step of gradient descent on that "
         "batch, with the same rate. Are the scores still equal?",
         {
-            "yes": "Equal outputs do not make equal gradients: each network has its "
-            "own parameters.",
-            "no": "The functions are equal, their parameters are not. The same loss "
-            "has other slopes with respect to gamma, beta and W than with respect to W "
-            "alone.",
+            "yes": "Equal outputs do not make equal gradients.",
+            "no": "The same loss has other slopes with respect to gamma, beta and W "
+            "than with respect to W alone.",
         },
         right="no",
     ),

@@ -39,11 +39,11 @@ QUESTIONS = {
         "With three features the results fill a circle, as the figure shows. What do "
         "they fill with four?",
         {
-            "a circle of radius 2": "Four numbers less two, the mean and the length, "
-            "leave two angles; a circle has one.",
-            "a sphere of radius 2, like the surface of a ball": "The vectors of mean 0 "
-            "have three dimensions left. Those of length `sqrt(4)` among them form the "
-            "surface of a ball.",
+            "a circle of radius 2": "A circle has one angle; four numbers less two, "
+            "the mean and the length, leave two.",
+            "a sphere of radius 2, like the surface of a ball": "Mean 0 leaves "
+            "three dimensions. There the vectors of length `sqrt(4)` form the surface "
+            "of a ball.",
             "all vectors of length 2": "They have mean 0, and not all of these have.",
         },
         right="a sphere of radius 2, like the surface of a ball",
@@ -74,15 +74,13 @@ QUESTIONS = {
         right="an ellipse",
     ),
     "rms": Question(
-        "RMS norm divides by the root mean square and subtracts nothing. You add 6 to "
-        "all features of points with mean 0 and standard deviation 1. Their results "
-        "...",
+        "RMS norm only divides by the root mean square. You add 6 to all features of "
+        "points with mean 0 and standard deviation 1. Their results ...",
         {
             "do not move": "That is layer norm: it subtracts what you add.",
-            "gather near (1, 1, 1)": "Nothing removes the common part. It is now 6 "
-            "times as large as what tells the points apart.",
-            "spread over the sphere": "All of them get the same push, so they come "
-            "together.",
+            "gather near (1, 1, 1)": "Nothing removes the common part, now 6 times "
+            "as large as what tells the points apart.",
+            "spread over the sphere": "The same push for all brings them together.",
             "go to 0": "RMS norm gives every point the length `sqrt(n)`.",
         },
         right="gather near (1, 1, 1)",
@@ -309,20 +307,20 @@ RMS = [
         "Mean 6, standard deviation 1: under RMS norm no two points are more than 19 "
         "degrees apart.",
         {"mean": 6.0, "std": 1.0},
-        lambda figure: "more than 19 degrees" in figure.sentence,
+        lambda figure: "widest angle 19 degrees" in figure.sentence,
     ),
     Notice(
         "Standard deviation 0.1: within 2 degrees. Layer norm shows no change.",
         {"mean": 6.0, "std": 0.1},
         lambda figure: (
-            "more than 2 degrees" in figure.sentence
-            and "widest angle 180" in figure.sentence
+            "widest angle 2 degrees" in figure.sentence
+            and "layer norm 0 and 180 degrees" in figure.sentence
         ),
     ),
     Notice(
         "Mean 0: RMS norm and layer norm agree.",
         {"mean": 0.0, "std": 1.0},
-        lambda figure: "more than 180 degrees" in figure.sentence,
+        lambda figure: "widest angle 180 degrees" in figure.sentence,
     ),
 ]
 CENTRING = [

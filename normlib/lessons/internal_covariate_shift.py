@@ -40,14 +40,13 @@ QUESTIONS = {
         "The layers before change, and one of 32 units rises by 1 for each digit. The "
         "norm subtracts its mean. How much of the rise is left?",
         {
-            "nothing, under batch norm as under layer norm": "Layer norm subtracts the "
-            "mean over the units of one digit, and that rose by 1/32 only.",
+            "nothing, under batch norm as under layer norm": "Layer norm subtracts "
+            "1/32 only.",
             "nothing under batch norm, nearly all under layer norm": "Batch norm "
             "subtracts the mean of this unit over the digits, which rose by 1. Layer "
             "norm subtracts the mean over 32 units, which rose by 1/32.",
-            "nearly all under batch norm, nothing under layer norm": "Batch norm takes "
-            "the mean of one unit over the digits, layer norm that of one digit over "
-            "the units.",
+            "nearly all under batch norm, nothing under layer norm": "It is the other "
+            "way round.",
         },
         right="nothing under batch norm, nearly all under layer norm",
     ),

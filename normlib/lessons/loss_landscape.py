@@ -23,11 +23,10 @@ QUESTIONS = {
     "walk": Question(
         "The *range* of a walk is its largest loss minus its smallest. At four times "
         "the learning rate that of the ReLU network without norm is several times that "
-        "with batch norm. How do the two compare if you walk to one learning rate "
-        "only, as far as training steps?",
+        "with batch norm. How do the two compare at one learning rate, as far as "
+        "training steps?",
         {
-            "as at four": "Near its start each walk follows the slope it started with. "
-            "What parts them comes further out.",
+            "as at four": "What parts the walks comes further out.",
             "they differ by less than a factor of 2": "Near its start each walk "
             "follows its slope. They part further out, where training at this rate "
             "does not step.",
@@ -82,8 +81,7 @@ QUESTIONS = {
         "weights by 3. Which picture changes?",
         {
             "raw directions": "So it is with batch norm: the function stays, and a "
-            "step of the same length is shorter in proportion to the weights. Without "
-            "a norm the function is another.",
+            "step of the same length is shorter in proportion to the weights.",
             "filter-normalised": "Those directions grow along with the weights, but "
             "without a norm the function is another, for both.",
             "both": "No norm takes the factor out: each layer passes it on to the "

@@ -12,8 +12,8 @@ COMMIT = "Commit to an answer: it stays, and then you see."
 RUN = "<p><em>Run all cells to answer.</em></p>"
 
 LOOK = """<style>
-.normlib-question, .normlib-help, .normlib-notices { max-width: 90ch; }
-.normlib-question p, .normlib-help p, .normlib-notices p { margin: 2px 0; }
+.normlib-question p, .normlib-help p, .normlib-notices p {
+  margin: 2px 0; max-width: 66ch; }
 .normlib-question .widget-html-content, .normlib-notices .widget-html-content,
 .normlib-help .widget-html-content { line-height: 1.4; white-space: normal; }
 .normlib-question .widget-html, .normlib-help .widget-html,

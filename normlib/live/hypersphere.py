@@ -299,7 +299,7 @@ class Projection(_Travel):
     around the line say where its input is.
     """
 
-    height = 4.25  # a row of controls more than the other scenes have
+    height = 4.1  # a row of controls more than the other scenes have
     plays = 2
 
     def make_controls(self):
@@ -782,9 +782,9 @@ class BesideRMS(_Scene):
             note.set_text(f"widest angle {angle:.0f}°")
         return (
             f"Mean {mean:.1f}, std {std:.1f}: under RMS norm the cosine to (1, 1, 1) "
-            f"is {cosine_to_ones(x).mean():z.3f} and no two points are more than "
-            f"{angles[1]:.0f} degrees apart; under layer norm the cosine is 0 and the "
-            f"widest angle {angles[0]:.0f} degrees." + self.from_view(turn)
+            f"is {cosine_to_ones(x).mean():z.3f} and the widest angle {angles[1]:.0f} "
+            f"degrees; under layer norm 0 and {angles[0]:.0f} degrees."
+            + self.from_view(turn)
         )
 
 

@@ -24,6 +24,7 @@ class FigureOne(LiveFigure):
     """Figure 1 of Ioffe and Szegedy: inputs of one unit, without and with a norm."""
 
     steps, every = 400, 20
+    height = 4.1
     runs = {}  # finished runs by setting: the same setting gives the same run
 
     def make_controls(self):
@@ -236,6 +237,7 @@ class NoisyBatchNorm(LiveFigure):
     """Change the inputs of every layer at every step, and train all the same."""
 
     steps = 110
+    height = 4.1
     runs = {}
 
     def make_controls(self):

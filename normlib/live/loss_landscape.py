@@ -83,7 +83,7 @@ class AlongTheGradient(LiveFigure):
         The one it opens on.
     """
 
-    height = 4.4
+    height = 4.25
     names = ("range of the loss", "change of the gradient", "effective beta")
     limits = ((3e-3, 60), (1e-2, 1e2), (1e-1, 1e2))
 

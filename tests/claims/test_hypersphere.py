@@ -55,10 +55,10 @@ def test_two_features_have_two_results():
 @claim(
     "06",
     "What was lost is the mean and the length, two numbers of three.",
-    "Four numbers less two, the mean and the length, leave two angles; a circle has "
-    "one.",
-    "The vectors of mean 0 have three dimensions left. Those of length `sqrt(4)` among "
-    "them form the surface of a ball.",
+    "A circle has one angle; four numbers less two, the mean and the length, leave "
+    "two.",
+    "Mean 0 leaves three dimensions. There the vectors of length `sqrt(4)` form the "
+    "surface of a ball.",
     "a sphere of radius 2, like the surface of a ball",
     "They have mean 0, and not all of these have.",
     "That slice is a sphere with one dimension less.",
@@ -129,12 +129,12 @@ def test_gamma_leaves_the_plane():
 
 @claim(
     "06",
-    "It is now 6 times as large as what tells the points apart.",
-    "All of them get the same push, so they come together.",
-    "Nothing removes the common part.",
+    "Nothing removes the common part, now 6 times as large as what tells the points "
+    "apart.",
+    "The same push for all brings them together.",
 )
 def test_a_common_mean_gathers_the_points():
-    for seed in seeds("It is now 6 times as large"):
+    for seed in seeds("now 6 times as large"):
         x = layer_norm(points(seed, 3), eps=0)[0]
         unit = [rms_norm(x + shift, eps=0)[0] / np.sqrt(3) for shift in (0, 6)]
         cosines = [u @ u.T for u in unit]

@@ -347,8 +347,7 @@ def test_nothing_comes_before_layer_one():
 
 @claim(
     "08",
-    "Layer norm subtracts the mean over the units of one digit, and that rose by 1/32 "
-    "only.",
+    "Layer norm subtracts 1/32 only.",
     "Batch norm subtracts the mean of this unit over the digits, which rose by 1.",
     "Layer norm subtracts the mean over 32 units, which rose by 1/32.",
     "nothing under batch norm, nearly all under layer norm",

@@ -67,7 +67,7 @@ for quote, why in (
     ("Always show the loss too.", "instruction"),
     # Options and cards are judged by the lesson.
     ("The *range* of a walk is its largest loss minus its smallest.", "definition"),
-    ("How do the two compare if you walk to one learning rate only", "instruction"),
+    ("How do the two compare at one learning rate", "instruction"),
     ("Whose loss ranges less along the gradient?", "question"),
     ("multiply the hidden weights by 3. Which picture changes?", "question"),
     (
