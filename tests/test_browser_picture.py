@@ -432,6 +432,11 @@ def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     assert image.is_visible()
     assert image.get_attribute("alt") == words
     assert static.first.locator("figcaption").inner_text() == words
+    mortal.set_viewport_size({"width": 800, "height": 900})
+    narrow = until(lambda: image.bounding_box()["width"] < 899, 5)
+    width = image.bounding_box()["width"]
+    mortal.set_viewport_size({"width": 1440, "height": 900})
+    assert narrow and width == pytest.approx(640, abs=1)
     text = mortal.locator(f"{PANEL} .jp-Notebook").inner_text()
     assert "Run all cells to bring it to life." in text
     assert "What to notice" in text
@@ -456,6 +461,10 @@ def test_an_exported_page_shows_picture_and_sentence(mortal):
     assert image.evaluate("i => i.naturalWidth") >= 900
     assert image.get_attribute("alt") == words
     assert page.locator("figcaption").first.inner_text() == words
+    # It scrolls rather than shrinks, too.
+    page.set_viewport_size({"width": 500, "height": 900})
+    assert image.bounding_box()["width"] == pytest.approx(640, abs=1)
+    assert image.evaluate("i => i.parentNode.scrollWidth > i.parentNode.clientWidth")
     page.close()
 
 

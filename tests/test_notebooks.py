@@ -269,7 +269,8 @@ def figure_of(color, alt):
     buffer = io.BytesIO()
     Image.new("RGB", (90, 40), color).save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<figure><img alt="{alt}" src="data:image/png;base64,{data}"></figure>'
+    picture = f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+    return f"<figure><div>{picture}</div></figure>"
 
 
 FIRST = "# Why?\n\n**Short answer.** One.\nTwo.\n\n*12 minutes. You need: time.*"

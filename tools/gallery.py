@@ -23,7 +23,7 @@ WIDTH = 600  # pixels, shown at half of it
 COLORS = 64
 
 FIGURE = re.compile(
-    r'<figure[^>]*><img alt="(?P<alt>[^"]*)"[^>]*base64,(?P<png>[^"]+)"', re.S
+    r'<figure[^>]*><div[^>]*><img alt="(?P<alt>[^"]*)"[^>]*base64,(?P<png>[^"]+)"', re.S
 )
 CLAIM = re.compile(r"<li>(.*?)</li>", re.S)
 

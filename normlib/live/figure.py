@@ -184,11 +184,14 @@ class LiveFigure:
         """Return the figure as HTML for a page without a kernel."""
         data = base64.b64encode(self._small_png()).decode("ascii")
         words = html.escape(self.sentence)
+        width = round(self.width * self.dpi)
+        # The picture scrolls rather than shrinks, as the live one does.
         return (
-            f'<figure style="margin: 0"><img alt="{words}" '
-            f'style="max-width: 100%" width="{round(self.width * self.dpi)}" '
-            f'src="data:image/png;base64,{data}">'
-            f'<figcaption style="max-width: 90ch">{words}</figcaption></figure>'
+            '<figure style="margin: 0"><div style="overflow-x: auto">'
+            f'<img alt="{words}" width="{width}" '
+            f'style="max-width: 100%; min-width: {min(width, 640)}px" '
+            f'src="data:image/png;base64,{data}"></div>'
+            f'<figcaption style="max-width: 40em">{words}</figcaption></figure>'
             f"{below}<p><em>Run all cells to bring it to life.</em></p>"
         )
 
