@@ -427,7 +427,7 @@ def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     mortal.evaluate(OPEN, ["mortal.ipynb", False])
     static = mortal.locator(f"{PANEL} .normlib-static")
     static.first.wait_for()
-    assert static.count() == 4
+    assert until(lambda: static.count() == 4)
     image = static.first.locator("img")
     assert image.is_visible()
     assert image.get_attribute("alt") == words
