@@ -64,15 +64,15 @@ QUESTIONS = {
         right="at about 0.2",
     ),
     "band": Question(
-        "With rates from 0.05 to 0.4 the band of the network without norm is the "
-        "narrower one. With rates to 1.2 it is the wider one. Why?",
+        "With rates from 0.05 to 0.4 the band of the network without norm is mostly "
+        "the narrower one, with rates to 1.2 the wider one. Why?",
         {
             "its surface is rougher further out": "A band compares trainings that are "
             "in different places. It is no look at the surroundings of one point.",
             "at the highest rate it does not train, and its loss stays high": "At 1.2 "
             "it does not learn, and the run keeps the upper edge of the band high.",
-            "batch norm makes all runs alike": "With rates up to 0.4 its runs are less "
-            "alike than those without norm.",
+            "batch norm makes all runs alike": "With rates up to 0.4 its runs are "
+            "mostly less alike than those without norm.",
         },
         right="at the highest rate it does not train, and its loss stays high",
     ),

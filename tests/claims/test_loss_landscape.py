@@ -344,9 +344,9 @@ def test_longer_weights_curve_less(norm):
 
 @claim(
     "09",
-    "With rates from 0.05 to 0.4 the band of the network without norm is the narrower "
-    "one. With rates to 1.2 it is the wider one.",
-    "With rates up to 0.4 its runs are less alike than those without norm.",
+    "With rates from 0.05 to 0.4 the band of the network without norm is mostly the "
+    "narrower one, with rates to 1.2 the wider one.",
+    "With rates up to 0.4 its runs are mostly less alike than those without norm.",
     "at the highest rate it does not train, and its loss stays high",
     "At 1.2 it does not learn, and the run keeps the upper edge of the band high.",
     "its surface is rougher further out",

@@ -319,7 +319,7 @@ def test_twenty_layers_train_with_batch_norm_only():
         :, 0
     ].max(2)
     ahead = batch - np.maximum(none, layer)
-    assert (ahead > 0).sum() >= 9, (none, batch, layer)
+    assert (ahead > 0).all(), (none, batch, layer)
     assert np.median(ahead) > 0.15
 
 
