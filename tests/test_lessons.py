@@ -138,7 +138,13 @@ def test_every_option_has_a_reason(lesson):
 @each
 def test_no_option_holds_marks_that_a_button_would_show(lesson):
     options = [o for q in lesson.questions.values() for o in q.options]
-    assert not [option for option in options if "`" in option or "$" in option]
+    assert not [option for option in options if "`" in option]
+
+
+@each
+def test_no_words_hold_formulas_that_would_not_be_set(lesson):
+    notices = [n.text for shown in lesson.figures.values() for n in shown.notices]
+    assert not [text for text in lesson.texts() + notices if "$" in text]
 
 
 @each

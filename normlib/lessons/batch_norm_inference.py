@@ -436,7 +436,7 @@ EXERCISES = {
         inputs=_fold_inputs,
         right="one linear map does the work of two layers.",
         hints=(
-            "Multiply out: what stands before $x W$, and what is left?",
+            "Multiply out: what stands before `x W`, and what is left?",
             "`weight * s`, and the old bias is scaled too: `(bias - mean) * s`.",
         ),
         mistakes={

@@ -387,7 +387,7 @@ CARDS = {
     "M33": Card(
         "Layer norm of a table is batch norm of the turned table, turned back.",
         _turned_table,
-        "$x_i$ counts features in one paper and samples in the other; the arithmetic "
+        "`x[i]` counts features in one paper and samples in the other; the arithmetic "
         "is the same.",
         SETS,
         "02",
