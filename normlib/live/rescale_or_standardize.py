@@ -331,7 +331,7 @@ class Outlier(LiveFigure):
         self.curves, self.dots = [], []
         for color, dash in ((style.INK, "-"), (style.AFTER, "--")):
             self.curves += ax.plot([], [], dash, color=color)
-            self.dots += ax.plot([], [], "o", ms=9, color=color)
+            self.dots += ax.plot([], [], "o", ms=9, color=color, clip_on=False)
         ax.text(3.6, 0.0008, "min-max (solid)", color=style.INK)
         ax.text(1000, 0.85, "standardize (dashed)", color=style.AFTER, ha="right")
         return [*self.strips, *self.curves, *self.dots]
