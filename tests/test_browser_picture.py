@@ -382,7 +382,7 @@ def test_the_picture_scrolls_rather_than_shrinks(live):
             lambda: figure(live).locator("img").bounding_box()["width"] < 899, 5
         )
         box = figure(live).locator("img").bounding_box()
-        assert box["width"] == pytest.approx(640, abs=2)
+        assert box["width"] == pytest.approx(600, abs=2)
         scroll = figure(live).locator(".normlib-scroll")
         assert scroll.evaluate("s => s.scrollWidth > s.clientWidth")
         assert scroll.get_attribute("tabindex") == "0"
@@ -436,7 +436,7 @@ def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     narrow = until(lambda: image.bounding_box()["width"] < 899, 5)
     width = image.bounding_box()["width"]
     mortal.set_viewport_size({"width": 1440, "height": 900})
-    assert narrow and width == pytest.approx(640, abs=1)
+    assert narrow and width == pytest.approx(600, abs=1)
     text = mortal.locator(f"{PANEL} .jp-Notebook").inner_text()
     assert "Run all cells to bring it to life." in text
     assert "What to notice" in text
@@ -444,6 +444,24 @@ def test_on_the_second_day_picture_and_sentence_are_there(mortal):
     assert "Error displaying widget" not in text
     # The stub's picture says what it waits for, and so does its sentence.
     assert "still returns the ... of the stub" in static.last.inner_text()
+
+
+def test_without_a_kernel_nothing_is_said_to_load(mortal):
+    mortal.evaluate(CLOSE)
+    mortal.evaluate(
+        """async () => {
+          const { commands } = window.jupyterapp;
+          const kernelPreference = { shouldStart: false, canStart: false };
+          const panel = await commands.execute("docmanager:open", {
+            path: "mortal.ipynb", kernelPreference });
+          await panel.context.ready;
+        }"""
+    )
+    static = mortal.locator(f"{PANEL} .normlib-static")
+    assert until(lambda: static.count() == 4)
+    text = mortal.locator(f"{PANEL} .jp-Notebook").inner_text()
+    assert "Run all cells to bring it to life." in text
+    assert "widget" not in text.lower()
 
 
 def test_an_exported_page_shows_picture_and_sentence(mortal):
@@ -463,7 +481,7 @@ def test_an_exported_page_shows_picture_and_sentence(mortal):
     assert page.locator("figcaption").first.inner_text() == words
     # It scrolls rather than shrinks, too.
     page.set_viewport_size({"width": 500, "height": 900})
-    assert image.bounding_box()["width"] == pytest.approx(640, abs=1)
+    assert image.bounding_box()["width"] == pytest.approx(600, abs=1)
     assert image.evaluate("i => i.parentNode.scrollWidth > i.parentNode.clientWidth")
     page.close()
 

@@ -189,7 +189,7 @@ class LiveFigure:
         return (
             '<figure style="margin: 0"><div style="overflow-x: auto">'
             f'<img alt="{words}" width="{width}" '
-            f'style="max-width: 100%; min-width: {min(width, 640)}px" '
+            f'style="max-width: 100%; min-width: {min(width, 600)}px" '
             f'src="data:image/png;base64,{data}"></div>'
             f'<figcaption style="max-width: 40em">{words}</figcaption></figure>'
             f"{below}<p><em>Run all cells to bring it to life.</em></p>"

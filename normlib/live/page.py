@@ -2,7 +2,7 @@
 
 A cell gets two outputs: plain HTML that stays in the saved notebook, and the live
 widget. Where the widget lives, a style rule hides the HTML; where its kernel is
-gone, the rule hides the page's error message instead.
+gone or not there yet, the rule hides what the page says of the widget instead.
 """
 
 from IPython.display import display
@@ -13,7 +13,7 @@ LIVE = "normlib-live"
 STYLE = f"""<style>
 .jp-OutputArea:has(.{LIVE}) .normlib-static {{ display: none; }}
 .jp-OutputArea:has(.normlib-static)
-  .jupyter-widgets:not(:has(*)):not(.{LIVE} *) {{ display: none; }}
+  :is(.lm-Panel, .jupyter-widgets):not(:has(*)):not(.{LIVE} *) {{ display: none; }}
 </style>"""
 
 
