@@ -25,7 +25,7 @@ QUESTIONS = {
         "Now every weight is twice as large. It grows ...",
         {
             "far more: each layer doubles it": "That is what a network *without* a "
-            "norm does. Press `none` to see it.",
+            "norm does. To see it, press `none` and make the weights twice He's.",
             "about 2,000-fold, as before": "The weights hand back twice as much, and "
             "batch norm divides by a deviation that is twice as large.",
             "less: batch norm divides by more": "It does, by twice as much. But the "
@@ -41,8 +41,8 @@ QUESTIONS = {
             "the row: the angle between two digits stays.",
             "its mean is the wrong one": "It is the mean of one digit's units. What "
             "all digits share, unit by unit, stays. Batch norm takes that away.",
-            "sigmoid saturates": "Its inputs have the same size with both norms, and "
-            "with batch norm the digits differ.",
+            "sigmoid saturates": "What enters the sigmoid has the same size with both "
+            "norms, and with batch norm the digits differ.",
         },
         right="its mean is the wrong one",
     ),
@@ -67,8 +67,8 @@ QUESTIONS = {
             "none": "Its gradient is fine. But its digits come out nearly alike.",
             "batch": "It keeps the digits apart, and a step or two repair most of the "
             "explosion.",
-            "layer": "Its gradient is fine. But layer norm lets digits come out alike "
-            "as no norm does.",
+            "layer": "Its gradient is fine. But its digits come out nearly alike, as "
+            "without norm.",
         },
         right="batch",
     ),

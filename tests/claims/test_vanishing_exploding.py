@@ -91,8 +91,8 @@ def test_batch_norm_explodes_from_any_weights():
     "What all digits share, unit by unit, stays. Batch norm takes that away.",
     "Another factor for a row does not turn the row: the angle between two digits "
     "stays.",
-    "Its inputs have the same size with both norms, and with batch norm the digits "
-    "differ.",
+    "What enters the sigmoid has the same size with both norms, and with batch norm "
+    "the digits differ.",
 )
 def test_what_the_digits_share():
     """After layer norm, rows differ once the mean of each unit is taken away."""
@@ -300,7 +300,7 @@ def test_the_mean_of_a_sigmoid():
     "At its best learning rate, which network gets furthest?",
     "It keeps the digits apart, and a step or two repair most of the explosion.",
     "Its gradient is fine. But its digits come out nearly alike.",
-    "But layer norm lets digits come out alike as no norm does.",
+    "But its digits come out nearly alike, as without norm.",
     "the gradient explodes with batch norm and keeps its size in the other two",
 )
 def test_twenty_layers_train_with_batch_norm_only():
