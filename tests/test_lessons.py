@@ -17,7 +17,7 @@ from PIL import Image
 from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
 from normlib.lessons.lesson import seeds
-from normlib.live.asking import rich, static_notices
+from normlib.live.asking import rich, says, static_notices
 from normlib.live.internal_covariate_shift import FigureOne
 from normlib.live.loss_landscape import AlongTheGradient, walked
 from normlib.live.when_not_batch_norm import BatchSizes
@@ -326,6 +326,10 @@ def test_help_comes_in_stages_and_the_solution_with_its_output_on_request(page, 
 )
 def test_words_are_marked_up_and_code_is_left_alone(text, marked):
     assert rich(text) == marked
+
+
+def test_no_line_ends_between_a_number_and_its_percent():
+    assert says("by 3 % of `x`").value == "<p>by 3&nbsp;% of <code>x</code></p>"
 
 
 def test_notices_bring_their_own_style(page, monkeypatch):

@@ -48,7 +48,8 @@ def says(text, role=""):
 
 
 def _paragraph(text, role=""):
-    return f"<p{role and f' role={role!r}'}>{rich(text)}</p>"
+    words = rich(text).replace(" %", "&nbsp;%")  # no line ends between the two
+    return f"<p{role and f' role={role!r}'}>{words}</p>"
 
 
 def button(words):

@@ -166,8 +166,10 @@ function showWords(model, el) {
     "aria-live": "polite",
   });
   let timer = null;
+  // A line ends before a number, not between it and its %.
+  const sentence = () => model.get("sentence").replaceAll(" %", "\u00a0%");
   const say = () => {
-    visible.textContent = model.get("sentence");
+    visible.textContent = sentence();
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (spoken.textContent !== visible.textContent) {
@@ -175,7 +177,7 @@ function showWords(model, el) {
       }
     }, SPOKEN_AFTER);
   };
-  visible.textContent = model.get("sentence"); // the first is no news
+  visible.textContent = sentence(); // the first is no news
   model.on("change:sentence", say); // a sharper frame says nothing new
   const help = () => {
     hint.textContent = [...new Set(model.get("spots").map((s) => s.hint))]
