@@ -446,7 +446,7 @@ class FeatureMaps(LiveFigure):
                 self.label = low.text(
                     -1.6, 3.5, "", rotation=90, ha="center", va="center"
                 )
-        fig.text(0.09, 0.012, style.SIGNED_KEY + "; one scale for all maps")
+        fig.text(0.09, 0.03, style.SIGNED_KEY + "; one scale for all maps")
         maps = [artist for m in (*self.before, *self.after) for artist in m.artists]
         return [*maps, *self.stats, self.label]
 
