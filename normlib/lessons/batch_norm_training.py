@@ -353,7 +353,7 @@ ORDER = [
         lambda figure: "units are the same for all digits" in figure.sentence,
     ),
     Notice(
-        "What leaves can be negative only if the norm comes last.",
+        "With ReLU, what leaves can be negative only if the norm comes last.",
         {"order": ORDERS[1]},
         lambda figure: figure.dots.get_ydata().min() < 0,
     ),
