@@ -70,6 +70,7 @@ def growths(sentence, networks=10, depth=40, **settings):
     "Through 40 ReLU layers with batch norm the gradient grows about 2,000-fold.",
     "about 2,000-fold, as before",
     "far more: each layer doubles it",
+    "To see it, press `none` and make the weights twice He's.",
     "less: batch norm divides by more",
     "makes them explode in deep ReLU networks",
     "The weights hand back twice as much, and batch norm divides by a deviation that "
