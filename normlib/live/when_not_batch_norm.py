@@ -129,7 +129,7 @@ class Lengths(LiveFigure):
         """Draw the sequences, and the axes of the mean of each step."""
         n, t = self.x.shape
         left = self.left = fig.add_axes((0.07, 0.15, 0.38, 0.72))
-        left.set(xlim=(0, t), ylim=(n - 0.4, -0.6))
+        left.set(xlim=(-0.05, t + 0.05), ylim=(n - 0.4, -0.6))
         left.set_xticks(np.arange(0, t, 3) + 0.5, [str(k + 1) for k in range(0, t, 3)])
         left.set_yticks(range(n), [str(k) for k in range(n)])
         left.tick_params(length=0)

@@ -96,7 +96,6 @@ def test_the_same_rate_for_all(errors):
     "noisy.",
     "One number is its own mean, so nothing of it is left. With `k` sequences "
     "something is, but their mean scatters as one over the root of `k`.",
-    "a step that one sequence reaches becomes 0",
     "The numbers in your sequences have a true mean of 1.",
 )
 def test_the_mean_of_late_steps():
@@ -173,7 +172,7 @@ def test_the_gradient_vanishes_more_slowly_at_a_large_gain(activation):
 
 @claim(
     "10",
-    "It holds the *state* at one size, for any gain.",
+    "Layer norm holds the *state* at one size, for any gain.",
     "Layer norm does not keep gradients from vanishing.",
     "Sixty such shares make a small number.",
 )
