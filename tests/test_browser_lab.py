@@ -121,6 +121,20 @@ def check_figure(figure):
         )
 
 
+def check_deck(deck):
+    """Turn to the last card and back to the first by keyboard: the focus stays."""
+    back, turn = deck.query_selector_all("button:not(.normlib-options button)")
+    for pressed, other in ((turn, back), (back, turn)):
+        for _ in range(50):
+            pressed.press("Enter")
+            pressed.wait_for_element_state("stable")
+            if other.evaluate("other => other === document.activeElement"):
+                break
+        else:
+            raise AssertionError("the last card does not hand the focus on")
+        assert pressed.is_disabled()
+
+
 OPEN = """async ([path, run]) => {
   const { commands } = window.jupyterapp;
   const panel = await commands.execute("docmanager:open", { path });
@@ -203,6 +217,8 @@ def test_runs_in_jupyterlab_and_its_controls_move_its_figures(notebook, lab, wat
                 except AssertionError as error:
                     error.add_note(f"in figure {number}")
                     raise
+            for deck in panel.query_selector_all(".normlib-deck")[:1]:
+                check_deck(deck)
     finally:
         lab.evaluate(CLOSE)
     watch.assert_clean()

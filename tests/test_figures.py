@@ -239,6 +239,12 @@ def test_a_figure_is_shown_to_page_file_and_screen_reader(name, monkeypatch):
     assert set(view) == {page.VIEW}
 
 
+@pytest.mark.parametrize("on", ["text", 1, np.True_])
+def test_lecture_mode_takes_no_other_word_for_yes(on):
+    with pytest.raises(TypeError, match="on must be True, False or None, got "):
+        live.lecture_mode(on)
+
+
 def test_what_stands_below_is_shown_once(monkeypatch):
     figure, button = Line(), widgets.Button()
 

@@ -145,8 +145,12 @@ class Deck:
             self._made[self._at] = self._cards[self._at]()
         self.choice = self._made[self._at]
         self._shown.children = [self.choice.widget]
+        last = len(self._cards) - 1
+        # A button that is disabled would take the focus to the page's top.
+        if steps and self._at in (0, last):
+            (self.next if self._at == 0 else self.back).focus()
         self.back.disabled = self._at == 0
-        self.next.disabled = self._at == len(self._cards) - 1
+        self.next.disabled = self._at == last
         self.count.value = _paragraph(f"card {self._at + 1} of {len(self._cards)}")
 
     @staticmethod

@@ -76,7 +76,9 @@ def lecture_mode(on=None):
     """
     global _lecture
     if on is not None:
-        _lecture = bool(on)
+        if not isinstance(on, bool):
+            raise TypeError(f"on must be True, False or None, got {on!r}")
+        _lecture = on
     return _lecture
 
 
