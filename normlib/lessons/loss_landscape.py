@@ -21,10 +21,10 @@ from normlib.nets.watching import gather
 
 QUESTIONS = {
     "walk": Question(
-        "The *range* of a walk is its largest loss minus its smallest. At four times "
-        "the learning rate that of the ReLU network without norm is several times that "
-        "with batch norm. How do the two compare at one learning rate, as far as "
-        "training steps?",
+        "The *range* of a walk is its largest loss minus its smallest. Walk four "
+        "learning rates far: without norm the range of the ReLU network is several "
+        "times as large as with batch norm. How do the two compare at one learning "
+        "rate, as far as training steps?",
         {
             "as at four": "What parts the walks comes further out.",
             "they differ by less than a factor of 2": "Near its start each walk "

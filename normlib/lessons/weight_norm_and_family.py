@@ -199,11 +199,13 @@ DIRECTIONS = [
         lambda figure: abs(figure.run.v[0] @ figure.run.dv[0]) < 1e-12,
     ),
     Notice(
-        "v twice as long, on the same line: w is where it was, and the arrow is half "
-        "as long.",
-        {"v0": 1.0, "v1": -2.0},
-        lambda figure: np.isclose(
-            np.linalg.norm(figure.run.dv[0]), 0.5 * _push(figure, v0=0.5, v1=-1.0)
+        "v on the same line as at first, 1.6 times as long: w is where it was, and the "
+        "arrow is shorter by that factor.",
+        {"v0": 2.4, "v1": -0.8},
+        lambda figure: (
+            np.allclose(figure.run.v[0], 1.6 * _at_first(figure).v[0])
+            and figure.run.g[0] == _at_first(figure).g[0]
+            and np.allclose(1.6 * figure.run.dv[0], _at_first(figure).dv[0])
         ),
     ),
     Notice(
@@ -225,10 +227,16 @@ DIRECTIONS = [
 ]
 
 
-def _push(figure, **settings):
-    other = Directions()
-    other.set(**figure.values | settings)
-    return np.linalg.norm(other.run.dv[0])
+def _at_first(figure):
+    """Return the run at the opening setting."""
+    return type(figure)().run
+
+
+def _gap(figure, **changed):
+    """Return how far outputs move at a setting that differs in what is given."""
+    other = type(figure)()
+    other.set(**figure.values | changed)
+    return other.gap
 
 
 START = [
@@ -274,10 +282,14 @@ INVARIANCES = [
         ),
     ),
     Notice(
-        "RMS norm, B: it moves, and layer norm in the row above does not. That is what "
-        "the mean is for.",
-        {"norm": "rms", "change": 1, "strength": 3.0, "fill": "all cells"},
-        lambda figure: figure.found[3, 1] > 0.1 and figure.found[2, 1] < 1e-9,
+        "RMS norm, B: it moves. Click the cell above: layer norm does not. That is "
+        "what the mean is for.",
+        {"norm": "rms", "change": 1, "strength": 3.0},
+        lambda figure: (
+            figure.gap > 0.1
+            and _gap(figure, norm="layer") < 1e-9
+            and len(figure.found) == 1  # the exercise below asks for the others
+        ),
     ),
 ]
 

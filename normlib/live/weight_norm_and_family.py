@@ -289,7 +289,13 @@ class Directions(LiveFigure):
         error = np.stack([a - self.best[0], b - self.best[1]], -1) @ self.x.T
         ax.contour(a, b, (error**2).mean(-1), 7, colors="#d5d5d5", linewidths=1)
         ax.plot(*self.best, "*", ms=15, color="#8a8a8a")
-        ax.text(self.best[0] + 0.15, self.best[1] + 0.05, "best w", color="#595959")
+        ax.text(
+            self.best[0] - 0.15,
+            self.best[1] + 0.1,
+            "best w",
+            color="#595959",
+            ha="right",
+        )
         (self.line,) = ax.plot([], [], color="#bbbbbb", lw=1)
         (self.trail,) = ax.plot([], [], ":", color=style.INK, lw=2)
         (self.w_trail,) = ax.plot([], [], ":", color=style.AFTER, lw=2)

@@ -63,7 +63,7 @@ for quote, why in (
     ("1 is the vector of ones", "definition"),
     ("Going deeper: must it be the variance?", "instruction"),
     ("or the largest absolute value (l-infinity)", "definition"),
-    ("Here 200 steps at rate 0.5.", "definition"),
+    ("For the claim below, networks train 200 steps at rate 0.5.", "definition"),
     ("Always show the loss too.", "instruction"),
     # Options and cards are judged by the lesson.
     ("The *range* of a walk is its largest loss minus its smallest.", "definition"),
@@ -204,8 +204,8 @@ def test_the_dead_network():
 
 @claim(
     "09",
-    "At four times the learning rate that of the ReLU network without norm is several "
-    "times that with batch norm.",
+    "without norm the range of the ReLU network is several times as large as with "
+    "batch norm.",
     "they differ by less than a factor of 2",
     "it is the other way round, by several times",
     "as far as training steps",
