@@ -221,7 +221,7 @@ RATES = [
         ),
     ),
     Notice(
-        "Warming up the rate helps post, and does not bring it level.",
+        "Warming up helps post at the rate 0.01, and does not bring it level.",
         {"start": "rate warmed up"},
         lambda figure: 0.3 < _table(figure)[1, 1] < _table(figure)[0, 1],
     ),
