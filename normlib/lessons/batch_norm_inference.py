@@ -238,8 +238,8 @@ DOCTOR = [
         seeds=10,
     ),
     Notice(
-        "Patient D: even precise statistics do not mend it, since one mean has to "
-        "serve two kinds of batches.",
+        "Patient D: one training batch is unlike the next, and one mean has to serve "
+        "both. So precise statistics do not mend it either: press `precise`.",
         {"patient": "D", "test": "alike?"},
         lambda figure: _finds(figure) == (False, False, False, True),
         seeds=10,
