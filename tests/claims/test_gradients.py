@@ -20,8 +20,8 @@ no_claim(
 no_claim("05", "keep a unit at mean 0 and standard deviation 1", "definition")
 no_claim(
     "05",
-    "Here a unit $x = a\\,u + b$ trains under a loss that wants mean 1 and deviation "
-    "2.",
+    "Here $a$ and $b$ of a unit $x = a\\,u + b$ train under a loss that wants mean 1 "
+    "and deviation 2.",
     "definition",
 )
 no_claim("05", "One feature of three samples is a point in space", "definition")
@@ -124,6 +124,7 @@ def test_both_parts_are_gone():
 
 @claim(
     "05",
+    "In both cases the true $dx$ is 0.",
     "The formula with 17 passes. The true gradient is 0 there, and any formula that "
     "takes the mean away gives 0.",
     "Which of the two upstream gradients shows that it is wrong?",
