@@ -170,7 +170,7 @@ TWO = [
 ]
 PROJECTION = [
     Notice(
-        "Press play: grey points drop straight down to the plane of mean 0, then move "
+        "Press play: the points drop straight down to the plane of mean 0, then move "
         "in or out to the circle.",
         {"step": 0},
         lambda figure: np.allclose(

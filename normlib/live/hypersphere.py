@@ -135,6 +135,9 @@ class TwoFeatures(LiveFigure):
         else:
             larger = "x[0] > x[1]" if first > second else "x[0] < x[1]"
             what = f"all that survives is {larger}"
+            if abs(np.linalg.norm(steps.centred) - length) < 0.005:
+                # So the figure opens, and does not answer the question before it.
+                what = "it was as far without its mean, and is divided by 1"
             if length < 1.40:
                 what = (
                     f"{larger} survives, and part of the difference, since eps is not "

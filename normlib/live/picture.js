@@ -166,8 +166,9 @@ function showWords(model, el) {
     "aria-live": "polite",
   });
   let timer = null;
-  // A line ends before a number, not between it and its %.
-  const sentence = () => model.get("sentence").replaceAll(" %", "\u00a0%");
+  // A line ends before a number, not between it and its %, nor within 1e-12.
+  const sentence = () =>
+    model.get("sentence").replaceAll(" %", "\u00a0%").replaceAll("e-", "e-\u2060");
   const say = () => {
     visible.textContent = sentence();
     clearTimeout(timer);
