@@ -78,7 +78,7 @@ class SphereScene:
         for lines in (self.meridians, self.axes):
             ax.add_collection(lines)
         self.names = [
-            ax.text(0, 0, f"x[{k}]", ha="center", va="center", color="#555555", size=11)
+            ax.text(0, 0, f"x[{k}]", ha="center", va="center", color="#444444", size=11)
             for k in range(3)
         ]
         self.moving = [self.meridians, self.axes, *self.names]
@@ -88,7 +88,9 @@ class SphereScene:
         self.turn = self._view(azimuth)
         self.axes.set_segments([[(0, 0), self._seen(end)] for end in self.ends])
         for name, end in zip(self.names, self.ends, strict=True):
-            x, y = self._seen(1.07 * end)
+            x, y = self._seen(end)
+            away = 1 / np.hypot(x, y)  # beyond the end, however short it is on paper
+            x, y = x * (1 + 0.24 * away), y * (1 + 0.17 * away)
             behind_pole = y > 0 and abs(x) < 0.25
             name.set_position((-0.38 if behind_pole else x, y))
         self._draw_meridians(azimuth)
