@@ -28,6 +28,7 @@ WORK = ("written", "tried", "solution shown")  # what a report says of an exerci
 # JupyterLab sets tables flush right, and drops the style sheets of a notebook that it
 # does not trust, such as a report handed in.
 LEFT = ' style="text-align: left"'
+ONE_LINE = ' style="text-align: left; white-space: nowrap"'
 
 # JupyterLab forgets which output it is that follows, once a page is loaded again.
 AGAIN = (
@@ -410,9 +411,13 @@ class Lesson:
                 if mark == "not right" and kept.back:
                     mark += f": see {kept.back}"
                 cells = kept.text, kept.answer or "open", mark
+                looks = LEFT, LEFT, ONE_LINE if mark else LEFT
                 rows.append(
                     "<tr>"
-                    + "".join(f"<td{LEFT}>{rich(cell)}</td>" for cell in cells)
+                    + "".join(
+                        f"<td{look}>{rich(cell)}</td>"
+                        for look, cell in zip(looks, cells, strict=True)
+                    )
                     + "</tr>"
                 )
         title = self._title

@@ -556,7 +556,7 @@ CARDS = {
         "03",
     ),
     "M31": Card(
-        "In weight norm each step of plain gradient descent makes v longer.",
+        "In weight norm no step of plain gradient descent makes v shorter.",
         _v_grows,
         "Its gradient is orthogonal to it. v is no unit vector.",
         BACK,
