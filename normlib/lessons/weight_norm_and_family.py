@@ -199,13 +199,13 @@ DIRECTIONS = [
         lambda figure: abs(figure.run.v[0] @ figure.run.dv[0]) < 1e-12,
     ),
     Notice(
-        "v on the same line as at first, 1.6 times as long: w is where it was, and the "
+        "v on the same line as at first, 1.4 times as long: w is where it was, and the "
         "arrow is shorter by that factor.",
-        {"v0": 2.4, "v1": -0.8},
+        {"v0": 2.1, "v1": -0.7},
         lambda figure: (
-            np.allclose(figure.run.v[0], 1.6 * _at_first(figure).v[0])
+            np.allclose(figure.run.v[0], 1.4 * _at_first(figure).v[0])
             and figure.run.g[0] == _at_first(figure).g[0]
-            and np.allclose(1.6 * figure.run.dv[0], _at_first(figure).dv[0])
+            and np.allclose(1.4 * figure.run.dv[0], _at_first(figure).dv[0])
         ),
     ),
     Notice(
