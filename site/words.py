@@ -19,14 +19,33 @@ NAMED = re.compile(
 )
 
 
+# What the converter writes, and what browsers draw as TeX does. The strut in a root is
+# as high as a capital letter: the sign hangs from the bar, and the bar lies on what
+# stands below it, so the sign of a root of n would hang far below its line.
+MENDS = (
+    ("<msqrt>", '<msqrt><mspace height="0.74em" depth="0.12em"></mspace>'),
+    ("<mo>&#x0005E;</mo></mover>", "<mo>&#x00302;</mo></mover>"),  # a hat
+    (
+        "<mo>&#x0003D;</mo><mo>&#x02212;</mo>",
+        '<mo>=</mo><mo form="prefix">&#x02212;</mo>',
+    ),
+)
+
+
 def formula(tex, display="inline"):
     """Return a formula as MathML, which browsers draw by themselves."""
-    # Two things that today's browsers and the converter do not agree about.
-    tex = re.sub(r"\\mathbf\s*\{?(\d)\}?", lambda m: chr(0x1D7CE + int(m[1])), tex)
+    # Bold digits as letters of their own: browsers of today know no other.
+    tex = re.sub(r"\\mathbf\s*(\d|\{\d\})", lambda m: bold(m[1].strip("{}")), tex)
     made = convert(tex.strip().replace(r"\_", "_"), display=display)
     if "\\" in made or "mathvariant" in made:
         raise ValueError(f"this formula cannot be shown: {tex}")
+    for written, wanted in MENDS:
+        made = made.replace(written, wanted)
     return Markup(made)
+
+
+def bold(digit):
+    return chr(ord("\N{MATHEMATICAL BOLD DIGIT ZERO}") + int(digit))
 
 
 def code(source):

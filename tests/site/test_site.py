@@ -6,7 +6,9 @@ import re
 import threading
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
+import nbformat
 import pytest
 from browser import ARTEFACTS, FLAGS, ROOT, Watch, find_chromium
 
@@ -291,6 +293,59 @@ def test_formulas_are_drawn_by_our_font(visit):
         "'16px \"STIX Two Math Subset\"', '∑'))"
     )
     assert page.locator("math mo", has_text="∑").first.bounding_box()["height"] > 20
+
+
+# How many parts each of these has; a browser draws others in a row.
+PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "mover": 2, "munder": 2, "msubsup": 3}
+
+
+def test_no_fraction_and_no_root_of_a_formula_is_lost(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "site")
+    from words import formula
+
+    found = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
+    checked = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            text = re.sub(r"`[^`]*`", "", cell.source)
+            for block, inline in found.findall(text * (cell.cell_type == "markdown")):
+                tex = block or inline
+                written = [len(re.findall(p, tex)) for p in (r"\\[td]?frac", r"\\sqrt")]
+                made = formula(tex)
+                assert [made.count("<mfrac"), made.count("<msqrt")] == written, tex
+                for part in ElementTree.fromstring(made).iter():
+                    kind = part.tag.rpartition("}")[2]
+                    assert len(part) == PARTS.get(kind, len(part)), tex
+                checked += 1
+    assert checked > 200
+
+
+# What stands in a root: how far it is below the bar and before the root's end, and how
+# far the sign goes down below it, in its letters' size.
+ROOTS = """() => [...document.querySelectorAll("msqrt")].map((root) => {
+  const size = parseFloat(getComputedStyle(root).fontSize);
+  const box = root.getBoundingClientRect();
+  const parts = [...root.children].filter((part) => part.tagName !== "mspace");
+  const inside = parts.map((part) => part.getBoundingClientRect());
+  return {
+    formula: root.textContent,
+    gap: (Math.min(...inside.map((b) => b.top)) - box.top) / size,
+    rest: (box.right - Math.max(...inside.map((b) => b.right))) / size,
+    below: (box.bottom - Math.max(...inside.map((b) => b.bottom))) / size,
+  };
+})"""
+
+
+@each_notebook
+def test_what_stands_in_a_root_stands_below_its_bar(visit, name):
+    page = visit(name)
+    page.evaluate("document.fonts.ready")
+    roots = page.evaluate(ROOTS)
+    assert "msqrt" not in (SITE / name).read_text("utf-8") or roots
+    for root in roots:
+        assert root["gap"] > 0.12, root
+        assert root["rest"] < 0.1, root
+        assert root["below"] < 0.45, root
 
 
 def test_a_page_prints_with_every_picture(visit):
