@@ -205,7 +205,7 @@ NOISE = [
     Notice(
         "With the noise batch norm trains as before. Over 1 and 20 steps its inputs "
         "now change more than without norm.",
-        {},
+        {"noise": 1},
         lambda figure: (
             abs(_right(figure, "batch, noise") - _right(figure, "batch")) < 0.03
             and (_changes(figure, "batch, noise") > _changes(figure, "none"))[:2].all()
@@ -223,7 +223,7 @@ NOISE = [
     Notice(
         "Six ReLU layers at 0.1: without norm the inputs change more over 20 and 50 "
         "steps than with batch norm and noise. Here the noise takes little away.",
-        {"task": "6 relu", "lr": 0.1},
+        {"task": "6 relu", "lr": 0.1, "noise": 1},
         lambda figure: (_changes(figure, "batch, noise") < _changes(figure, "none"))[
             1:
         ].all(),
@@ -231,7 +231,7 @@ NOISE = [
     Notice(
         "Six ReLU layers at 1: no norm fails. Batch norm trains, with the noise and "
         "without.",
-        {"task": "6 relu", "lr": 1.0},
+        {"task": "6 relu", "lr": 1.0, "noise": 1},
         lambda figure: (
             not _right(figure, "none", 110) > 0.8
             and min(_right(figure, n, 110) for n in ("batch", "batch, noise")) > 0.85
