@@ -318,6 +318,8 @@ class NoisyBatchNorm(LiveFigure):
         right = {name: _share(reached(run, 50)) for name, run in found.items()}
         lags = {n: " / ".join(map(_two, changes_of(r))) for n, r in found.items()}
         if not noise:
+            for name in NETWORKS.keys() - shown:
+                self.notes[name].set_text("noise is 0")
             return (
                 f"Without noise. Right at step 50: {right['none']} without norm, "
                 f"{right['batch']} with batch norm. Change over 1 / 20 / 50 steps: "
