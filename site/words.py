@@ -21,13 +21,36 @@ NAMED = re.compile(
 
 # What the converter writes, and what browsers draw as TeX does. The strut in a root is
 # as high as a capital letter: the sign hangs from the bar, and the bar lies on what
-# stands below it, so the sign of a root of n would hang far below its line.
+# stands below it, so the sign of a root of n would hang far below its line. A sum of
+# two texts would count as one big sign, with the spaces of its plus on the outside.
+# The prime of the font is raised already.
 MENDS = (
     ("<msqrt>", '<msqrt><mspace height="0.74em" depth="0.12em"></mspace>'),
     ("<mo>&#x0005E;</mo></mover>", "<mo>&#x00302;</mo></mover>"),  # a hat
     (
         "<mo>&#x0003D;</mo><mo>&#x02212;</mo>",
         '<mo>=</mo><mo form="prefix">&#x02212;</mo>',
+    ),
+    (
+        ">(</mo><mo>&#x02212;</mo>",
+        '>(</mo><mo form="prefix">&#x02212;</mo>',
+    ),
+    ("<mi>ln</mi><mfrac>", '<mi>ln</mi><mspace width="0.167em"></mspace><mfrac>'),
+    ("mtext>", "mi>"),
+    (
+        "<mi>&#x02032;</mi>",
+        '<mpadded voffset="-0.4em" height="0.5em"><mi mathsize="141%">&#x02032;</mi>'
+        "</mpadded>",
+    ),
+    *(
+        (f"<mo>{sign}</mo>", f'<mo lspace="0em" rspace="{after}em">{sign}</mo>')
+        for sign, after in {
+            "&#x0002F;": 0,  # a slash
+            "&#x02202;": 0,  # a partial derivative
+            "&#x02026;": 0.167,  # dots
+            "min": 0.167,
+            "max": 0.167,
+        }.items()
     ),
 )
 

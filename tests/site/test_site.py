@@ -348,6 +348,27 @@ def test_what_stands_in_a_root_stands_below_its_bar(visit, name):
         assert root["below"] < 0.45, root
 
 
+# How far apart the neighbours of a plus are, in its letters' size.
+PLUSES = """() => [...document.querySelectorAll("math mo")]
+  .filter((sign) => sign.textContent === "+")
+  .filter((sign) => sign.previousElementSibling && sign.nextElementSibling)
+  .map((sign) => ({
+    formula: sign.closest("math").textContent,
+    apart: (sign.nextElementSibling.getBoundingClientRect().left -
+      sign.previousElementSibling.getBoundingClientRect().right) /
+      parseFloat(getComputedStyle(sign).fontSize),
+  }))"""
+
+
+def test_a_plus_keeps_its_distance_also_between_two_texts(visit):
+    page = visit(page_with("running&#x000A0;var"))
+    page.evaluate("document.fonts.ready")
+    pluses = page.evaluate(PLUSES)
+    assert any("√" in p["formula"] or "eps" in p["formula"] for p in pluses)
+    for plus in pluses:
+        assert plus["apart"] > 1, plus
+
+
 def test_a_page_prints_with_every_picture(visit):
     name = max(PAGES, key=lambda name: (SITE / name).read_text("utf-8").count("<img"))
     page = visit(name)
