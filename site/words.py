@@ -11,10 +11,12 @@ from pygments.lexers import PythonLexer
 
 from normlib.live import asking
 
-# "notebook 02", "notebooks 02, 03 and 04", "**Next:** 01"; not inside a tag
+# "notebook 02", "notebooks 02, 03 and 04", "You need: 03; 05", "**Next:** 01"; not
+# inside a tag
 NUMBER = re.compile(r"\b\d\d\b(?![^<>]*>)")
 NAMED = re.compile(
-    r"(?:notebooks?|Next:</strong>) \d\d\b(?:(?:, | and | to )\d\d\b)*(?![^<>]*>)",
+    r"(?:notebooks?|You need:|Next:</strong>) \d\d\b"
+    r"(?:(?:[,;] | and | to )\d\d\b)*(?![^<>]*>)",
     re.I,
 )
 
@@ -65,6 +67,12 @@ def formula(tex, display="inline"):
     for written, wanted in MENDS:
         made = made.replace(written, wanted)
     return Markup(made)
+
+
+# A formula and the signs behind it, between which browsers would end a line.
+SIGNS = re.compile(
+    r'(<math[^>]* display="inline">(?:(?!</math>).)*</math>)([.,;:?!)]+)'
+)
 
 
 def bold(digit):
@@ -131,12 +139,17 @@ class Words:
 
     def markdown(self, text):
         """Return Markdown as HTML."""
-        return self.linked(self._markdown.render(text))
+        return self.linked(self._rendered(text))
 
     def inline(self, text, named=NAMED):
         """Return one paragraph of Markdown as HTML, without its tag."""
-        made = self._markdown.render(text).strip()
+        made = self._rendered(text).strip()
         return self.linked(made.removeprefix("<p>").removesuffix("</p>"), named)
+
+    def _rendered(self, text):
+        return SIGNS.sub(
+            r'<span class="whole">\1\2</span>', self._markdown.render(text)
+        )
 
     def rich(self, text):
         """Return a sentence of a lesson as HTML."""

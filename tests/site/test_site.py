@@ -161,6 +161,18 @@ def test_a_phone_never_scrolls_a_page_sideways_and_every_picture_comes(visit, na
     page.screenshot(path=ARTEFACTS / f"site-phone-{Path(name).stem}.png")
 
 
+@each_notebook
+def test_a_phone_shows_whole_tables_and_says_which_formulas_scroll(visit, name):
+    page = visit(name, viewport=PHONE)
+    page.evaluate("document.fonts.ready")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".table, .formula")]
+          .filter((one) => one.scrollWidth > one.clientWidth + 1)
+          .map((one) => [one.classList[0], getComputedStyle(one, "::after").content])"""
+    )
+    assert all(c == ["formula", '"Scrolls sideways."'] for c in cut), cut
+
+
 # Every page in one theme; the colours are the same on all.
 @pytest.mark.parametrize(
     ("name", "scheme"),
@@ -367,6 +379,27 @@ def test_a_plus_keeps_its_distance_also_between_two_texts(visit):
     assert any("√" in p["formula"] or "eps" in p["formula"] for p in pluses)
     for plus in pluses:
         assert plus["apart"] > 1, plus
+
+
+def test_no_line_begins_with_the_sign_behind_a_formula(visit):
+    name = page_with('<span class="whole"><math')
+    page = visit(name, viewport=PHONE)
+    for width in range(300, 420, 6):
+        page.set_viewport_size({"width": width, "height": 800})
+        broken = page.evaluate(
+            """() => [...document.querySelectorAll("math")]
+              .filter((one) => one.nextSibling?.nodeType === Node.TEXT_NODE)
+              .filter((one) => /^[.,;:?!)]/.test(one.nextSibling.data))
+              .filter((one) => {
+                const range = document.createRange();
+                range.setStart(one.nextSibling, 0);
+                range.setEnd(one.nextSibling, 1);
+                const sign = range.getBoundingClientRect();
+                return sign.left < one.getBoundingClientRect().right - 2;
+              })
+              .map((one) => one.parentElement.textContent)"""
+        )
+        assert not broken, (width, broken)
 
 
 def test_a_page_prints_with_every_picture(visit):
