@@ -199,7 +199,7 @@ class Surfaces(LiveFigure):
             self.rings[k].set_segments(_ring(there))
             self._stand(self.meshes[k], here, heights, azimuth)
             shares.append((basin(here), basin(there)))
-            self.shares[k].set_text(f"below loss 0.5: {basin(here):.1%}")
+            self.shares[k].set_text(f"below 0.5: {basin(here):.1%}")
         middle = POINTS // 2
         own = here.losses[middle, middle], there.losses[middle, middle]
         own_loss = f"{own[0]:.2f}" if own[0] < 1000 else "above 1000"
