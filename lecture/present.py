@@ -29,7 +29,7 @@ REVEAL = {
     "width": "1600",
     "height": "900",
     "transition": "none",
-    "number": "c/t",
+    "number": "c",  # the margin holds no more
 }
 
 

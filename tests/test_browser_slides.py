@@ -37,6 +37,10 @@ LOOK = f"""async (left) => {{
       if (!hidden && (box.left < -1 || box.top < -1 || box.right > innerWidth + 1
           || box.bottom > innerHeight + 1)) out.push(part.innerText || part.className);
     }}
+    // The number stands in the margin, and on nothing.
+    const number = document.querySelector(".slide-number").getBoundingClientRect();
+    const text = slide.getBoundingClientRect().left + innerWidth * 40 / 1600;
+    if (number.right > text) out.push("the slide's number");
     for (const formula of slide.querySelectorAll("mjx-container")) {{
       if (formula.scrollWidth > formula.clientWidth + 2) out.push("a formula");
     }}
