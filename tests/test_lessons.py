@@ -16,7 +16,7 @@ from PIL import Image
 
 from normlib.lessons import lessons
 from normlib.lessons.checks import NotYet
-from normlib.lessons.lesson import seeds
+from normlib.lessons.lesson import Card, seeds
 from normlib.live.asking import rich, says, static_notices
 from normlib.live.internal_covariate_shift import FigureOne
 from normlib.live.loss_landscape import AlongTheGradient, walked
@@ -355,6 +355,26 @@ def test_in_a_lecture_notices_come_one_by_one(page, monkeypatch):
         assert rich(notice.text) in words_of(figure.widget)
         for name, value in notice.settings.items():
             assert figure.values[name] == value
+
+
+def test_a_card_says_that_it_computes_until_it_has(page):
+    """Some take four seconds; an error leaves the card as it was."""
+    seen = []
+
+    def test():
+        seen.append(lesson.open["slow"].answer.value)
+        return 1 / (len(seen) - 1) > 0
+
+    lesson = LESSONS["13"].__class__("13", {}, {}, {}, {"slow": Card("So.", test, "!")})
+    lesson.judge("slow")
+    card = lesson.open["slow"]
+    before = card.answer.value
+    with pytest.raises(ZeroDivisionError):
+        card.commit("True")
+    assert card.answer.value == before
+    card.commit("True")
+    assert all("Computing ..." in words for words in seen)
+    assert "Right" in card.answer.value
 
 
 def test_a_deck_turns_and_keeps_answers(page):

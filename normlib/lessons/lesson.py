@@ -371,7 +371,7 @@ class Lesson:
                 words += f" The report keeps your first answer: {kept.answer}."
             return right, words
 
-        self.open[key] = Choice(text, options, say, commit)
+        self.open[key] = Choice(text, options, say, commit, kind == "card")
         return self.open[key]
 
     def _recall(self):

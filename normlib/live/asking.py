@@ -9,6 +9,7 @@ from normlib.live.kernel import in_main_thread
 from normlib.live.style import lecture_mode
 
 COMMIT = "Commit to an answer: it stays, and then you see."
+WORKS = "Computing ..."
 RUN = "<p><em>Run all cells to answer.</em></p>"
 
 LOOK = """<style>
@@ -73,12 +74,14 @@ class Choice:
         It is asked only once the reader has committed.
     on_commit : callable
         Told the chosen option and whether it is right.
+    computes : bool
+        Whether `reply` may take some seconds, so that the reader is told to wait.
     """
 
-    def __init__(self, text, options, reply, on_commit):
+    def __init__(self, text, options, reply, on_commit, computes=False):
         self.text, self.options = text, list(options)
         self.choice = None
-        self._reply, self._on_commit = reply, on_commit
+        self._reply, self._on_commit, self._computes = reply, on_commit, computes
         self.buttons = [button(option) for option in self.options]
         for made in self.buttons:
             made.on_click(lambda pressed: self.commit(pressed.description))
@@ -95,7 +98,14 @@ class Choice:
             raise ValueError(f"choice must be one of {self.options}, got {choice!r}")
         if self.choice is not None:
             return
-        right, words = self._reply(choice)
+        before = self.answer.value
+        if self._computes:
+            self.answer.value = _paragraph(WORKS, "status")
+        try:
+            right, words = self._reply(choice)
+        except BaseException:
+            self.answer.value = before
+            raise
         self.choice = choice
         for made in self.buttons:
             # The one pressed keeps the focus; pressed again, it does nothing.
