@@ -162,7 +162,7 @@ class Surfaces(LiveFigure):
             self.meshes.append(below.add_collection(mesh))
             self.shares.append(fig.text(0.25 + 0.45 * k, 0.02, "", ha="center"))
         words = "dashed: loss 2 at times 1"
-        fig.text(0.475, 0.02, words, ha="center", color=style.WARN)
+        fig.text(0.472, 0.02, words, ha="center", color=style.WARN)
         bar = fig.colorbar(self.colors, cax=fig.add_axes((0.93, 0.15, 0.018, 0.70)))
         bar.set_ticks([0, 1, 2, 3, 4, 5], labels=["0", "1", "2", "3", "4", "5+"])
         bar.ax.set_title("loss")
