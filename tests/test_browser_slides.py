@@ -3,6 +3,9 @@
 A picture of a slide on which something failed is left in artefacts/.
 """
 
+import itertools
+import json
+
 import pytest
 from browser import (
     NOTEBOOKS,
@@ -139,6 +142,17 @@ def moved_slider(page, figure, address):
     return handle
 
 
+QUESTION = ".normlib-question, .normlib-asked"
+
+
+def questions_with_a_figure(notebook):
+    """Return how many figures of a notebook come right after a question."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells]
+    pairs = itertools.pairwise(code)
+    return sum(a.startswith("lesson.ask") and "lesson.figure" in b for a, b in pairs)
+
+
 @each_notebook
 def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
     figures = notebook.read_text(encoding="utf-8").count("lesson.figure(")
@@ -148,7 +162,7 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
 
     way = [look(page)]
     slides = page.evaluate(SLIDES)
-    seen = 0
+    seen = asked = 0
     keys_checked = False
     while True:
         (address, misfits) = way[-1]
@@ -156,6 +170,7 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
             assert misfits == [], f"slide {address}"
             for figure in page.query_selector_all(f"{PRESENT} .normlib-figure"):
                 seen += 1
+                asked += bool(page.query_selector(f"{PRESENT} :is({QUESTION})"))
                 handle = moved_slider(page, figure, address)
                 if handle and not keys_checked:
                     check_keys(page, handle, address)
@@ -169,6 +184,8 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
 
     assert len(way) > 1, "no second slide"
     assert seen == figures, "a figure is on no slide"
+    # A question and its figure share a slide, or its words stand over the figure.
+    assert asked == questions_with_a_figure(notebook), "a figure without its question"
     # One deck is walked back whole; the rest of the others would show nothing new.
     back = slides if notebook == NOTEBOOKS[0] else 5
     assert page.evaluate(BACK, min(back, slides)) == way[::-1][:back]

@@ -69,7 +69,25 @@
   const isHandout = /print-pdf/.test(window.location.search);
   const slides = () => document.querySelectorAll(".slides section:not(.stack)");
 
+  // A figure whose question stands on the slide before has it as a line above it.
+  const repeatQuestion = (slide) => {
+    const figure = slide.querySelector(".normlib-figure");
+    if (!figure || slide.querySelector("h2, .normlib-question, .normlib-asked")) return;
+    const all = [...slides()];
+    const before = all[all.indexOf(slide) - 1];
+    if (!before || before.querySelector(".normlib-figure")) return; // it asked of that
+    const asked = [...before.querySelectorAll(".normlib-question")].pop();
+    const words = asked?.querySelector("b");
+    const first = asked?.querySelector(".normlib-options button");
+    if (!words || first?.textContent === "True") return; // a card
+    const line = document.createElement("p");
+    line.className = "normlib-asked";
+    line.append(...words.cloneNode(true).childNodes);
+    figure.before(line);
+  };
+
   const fit = (slide) => {
+    repeatQuestion(slide);
     slide.classList.remove("too-long");
     const figure = slide.querySelector(".normlib-figure");
     const most = figure ? TYPE_BESIDE_FIGURE : TYPE.most;
@@ -118,6 +136,7 @@
     watch.disconnect();
     if (isHandout) slides().forEach((each) => watch.observe(each));
     else if (slide) for (const child of slide.children) watch.observe(child);
+    waiting = false; // that was for the slide before
     fitSoon();
   };
   for (const name of ["ready", "slidechanged", "fragmentshown", "fragmenthidden"]) {
