@@ -132,7 +132,7 @@ def check_deck(deck):
                 break
         else:
             raise AssertionError("the last card does not hand the focus on")
-        assert pressed.is_disabled()
+        pressed.wait_for_element_state("disabled", timeout=20_000)
 
 
 OPEN = """async ([path, run]) => {

@@ -160,6 +160,7 @@ def test_slides_turn_and_their_sliders_work(notebook, slides, page, watch):
     page.wait_for_selector(PRESENT)
     page.wait_for_function(IS_COMPLETE, arg=figures)
 
+    assert "Run All Cells" not in page.inner_text(PRESENT), "a hall has none to run"
     way = [look(page)]
     slides = page.evaluate(SLIDES)
     seen = asked = 0
