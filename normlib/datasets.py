@@ -282,8 +282,8 @@ def linear_teacher(rng, n=256, n_in=16, n_out=10, noise=0.1):
     References
     ----------
     S. Santurkar, D. Tsipras, A. Ilyas and A. Madry (2018), How Does Batch
-    Normalization Help Optimization?, arXiv:1805.11604, section 2.2: the deep
-    linear network is trained on data of this kind.
+    Normalization Help Optimization?, arXiv:1805.11604, section 2.2 (a deep
+    linear network; the task is ours).
 
     Examples
     --------

@@ -176,7 +176,7 @@ def test_batch_norm_rate_falls_to_its_limit_and_never_below_one(activation):
     assert (np.diff(rates) < 0).all()
     assert np.isclose(rates[-1], limit, rtol=1e-4)
     assert limit >= 1
-    if activation != "linear":  # theorem 9: the linear network explodes least
+    if activation != "linear":  # theorem 3.9: the linear network explodes least
         linear = [gradient_rates.batch_norm_rate("linear", B) for B in sizes]
         assert (np.array(rates) > linear).all()
 

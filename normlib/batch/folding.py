@@ -86,7 +86,7 @@ def fold_batch_norm_into_previous(
     References
     ----------
     Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 2, line 11.
-    Jacob et al. 2018, arXiv:1712.05877, equation 14.
+    Jacob et al. 2018, arXiv:1712.05877, section 3.2 (folding).
 
     Examples
     --------

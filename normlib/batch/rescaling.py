@@ -98,7 +98,7 @@ def whiten(x):
     References
     ----------
     A. Kessy, A. Lewin and K. Strimmer (2018), Optimal Whitening and
-    Decorrelation, arXiv:1512.00809, section 3 (ZCA).
+    Decorrelation, arXiv:1512.00809 (ZCA).
 
     Examples
     --------

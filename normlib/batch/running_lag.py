@@ -137,7 +137,7 @@ def running_lag(
 
     References
     ----------
-    Y. Wu and J. Johnson (2021), arXiv:2105.07576, section 3.1 and figure 1.
+    Y. Wu and J. Johnson (2021), arXiv:2105.07576, section 3.1 (running averages).
 
     Examples
     --------

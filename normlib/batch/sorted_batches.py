@@ -103,9 +103,9 @@ def sorted_batches(
 
     References
     ----------
-    Y. Wu and J. Johnson (2021), arXiv:2105.07576, section 6 (batches that do not
-    stand for the data); S. Shen et al. (2020), arXiv:2003.07845, section 3
-    (distance of batch and running statistics).
+    Y. Wu and J. Johnson (2021), arXiv:2105.07576, section 6 (what leaks within a
+    batch); S. Shen et al. (2020), arXiv:2003.07845 (distance of batch and running
+    statistics).
 
     Examples
     --------

@@ -65,7 +65,8 @@ def draw_noise(shape, rng, constants=None):
 
     References
     ----------
-    Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 2.1.
+    Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 2.1
+    (the idea; the distributions were not read in the paper).
 
     Examples
     --------

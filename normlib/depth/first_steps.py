@@ -59,7 +59,7 @@ def first_steps(lr, steps=3, seeds=(0,), *, depth=40, width=64, batch_size=128):
 
     References
     ----------
-    Yang et al. 2019, arXiv:1902.08129, section 5.
+    Yang et al. 2019, arXiv:1902.08129, figure 4.
 
     Examples
     --------

@@ -59,7 +59,7 @@ def batch_norm_rate(activation, batch_size=None):
     References
     ----------
     Yang, Pennington, Rao, Sohl-Dickstein, Schoenholz 2019, arXiv:1902.08129,
-    theorems 8 and 9.
+    theorems 3.9 and 3.10.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def gradient_rate(activation, norm=None, *, gain=1.0, batch_size=None):
     References
     ----------
     Schoenholz et al. 2017, arXiv:1611.01232; Yang et al. 2019,
-    arXiv:1902.08129, theorem 8.
+    arXiv:1902.08129, theorems 3.9 and 3.10.
 
     Examples
     --------

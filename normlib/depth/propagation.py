@@ -221,7 +221,7 @@ def measure_gradient_rate(
 
     References
     ----------
-    Yang et al. 2019, arXiv:1902.08129, theorem 8.
+    Yang et al. 2019, arXiv:1902.08129, theorem 3.10.
 
     Examples
     --------

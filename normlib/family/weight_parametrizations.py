@@ -168,7 +168,7 @@ def weight_standardization(weight, *, eps=1e-5):
 
     References
     ----------
-    Qiao et al. 2019, arXiv:1903.10520, section 2 (definition).
+    Qiao et al. 2019, arXiv:1903.10520.
 
     Examples
     --------

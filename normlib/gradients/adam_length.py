@@ -36,7 +36,7 @@ def shrinking_steps(optimizer, lr, seeds, steps=300):
 
     References
     ----------
-    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981, lemma 2.4 (gradient descent).
+    S. Arora, Z. Li and K. Lyu (2018), arXiv:1812.03981 (gradient descent).
 
     Examples
     --------

@@ -64,8 +64,8 @@ def same_trajectory(
 
     References
     ----------
-    T. van Laarhoven (2017), arXiv:1706.05350, section 2; E. Hoffer et al. (2018),
-    arXiv:1803.01814, section 3.
+    T. van Laarhoven (2017), arXiv:1706.05350; E. Hoffer et al. (2018),
+    arXiv:1803.01814.
 
     Examples
     --------

@@ -146,7 +146,7 @@ def train_unit(
 
     References
     ----------
-    T. van Laarhoven (2017), arXiv:1706.05350, sections 2 and 3.
+    T. van Laarhoven (2017), arXiv:1706.05350.
 
     Examples
     --------

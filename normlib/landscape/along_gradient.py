@@ -139,7 +139,7 @@ def walk_along_gradient(net, x, targets, lengths, *, loss=softmax_cross_entropy)
 
     References
     ----------
-    Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 3.1 and
+    Santurkar, Tsipras, Ilyas, Madry (2018), arXiv:1805.11604, section 3.2 and
     figure 4. Predictiveness in this scale-free form and the cosine are ours.
 
     Examples

@@ -61,8 +61,8 @@ def initial_weights(rng, n_in, n_out, init="he", gain=1.0):
     ----------
     K. He et al. (2015), arXiv:1502.01852, equation 10. X. Glorot and Y. Bengio
     (2010), Understanding the difficulty of training deep feedforward neural
-    networks, equation 12. Y. LeCun et al. (1998), Efficient BackProp, equation
-    16. A. Saxe et al. (2013), arXiv:1312.6120 (orthogonal).
+    networks, equation 12. Y. LeCun et al. (1998), Efficient BackProp, section
+    4.6. A. Saxe et al. (2013), arXiv:1312.6120 (orthogonal).
 
     Examples
     --------

@@ -133,7 +133,7 @@ def sgd_step(net, lr, weight_decay=0.0):
     References
     ----------
     The form of weight decay decides the equilibrium norm: I. Loshchilov and F.
-    Hutter (2017), arXiv:1711.05101, equation 1 (L2 inside the gradient).
+    Hutter (2017), arXiv:1711.05101, algorithm 1 (L2 inside the gradient).
 
     Examples
     --------

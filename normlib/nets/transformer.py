@@ -233,7 +233,8 @@ def rotate(x, back=False):
 
     References
     ----------
-    J. Su et al. (2021), arXiv:2104.09864, equation 34.
+    J. Su et al. (2021), arXiv:2104.09864, equation 34 (there neighbouring features
+    are the pairs).
 
     Examples
     --------

@@ -64,7 +64,7 @@ def centring_matrix(n):
 
     References
     ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 2.
+    Brody, Alon, Yahav 2023, arXiv:2305.02582.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def project_on_plane(x):
 
     References
     ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 2.
+    Brody, Alon, Yahav 2023, arXiv:2305.02582.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def project_on_sphere(x, *, eps=0.0, ddof=0):
 
     References
     ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 2.
+    Brody, Alon, Yahav 2023, arXiv:2305.02582.
     Zhang, Sennrich 2019, arXiv:1910.07467, equation 4.
 
     Examples
@@ -181,7 +181,7 @@ def projection_steps(x, gamma=None, beta=None, *, eps=1e-5, norm="layer", ddof=0
 
     References
     ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 2.
+    Brody, Alon, Yahav 2023, arXiv:2305.02582.
     Gupta et al. 2024, arXiv:2409.12951.
 
     Examples

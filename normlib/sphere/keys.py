@@ -83,7 +83,7 @@ def selectable(keys, tolerance=1e-9):
 
     References
     ----------
-    Brody, Alon, Yahav 2023, arXiv:2305.02582, section 3.2.
+    Brody, Alon, Yahav 2023, arXiv:2305.02582.
 
     Examples
     --------
