@@ -2,7 +2,9 @@
 
 At both pixel ratios, beside the floor, one circle moved in HTML by a slider, and beside
 `interact` with a new figure. The time runs from the event to the first animation frame
-in which the picture on the page is another one.
+in which the picture on the page is another one. Every press and every move leads to a
+setting that the page has not shown before. Once a key is let go the figure draws the
+next picture ahead; the rows "key held down" are without that.
 """
 
 import sys
@@ -16,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import browser
 
-PRESSES = 20
+PRESSES = 16  # as many new settings as the slider has on one side
 TOPIC, FIGURE = "which_numbers_share_a_mean", "NormTable"
 
 LIVE = f"from normlib.live.{TOPIC} import {FIGURE}\n{FIGURE}().show()"
@@ -47,7 +49,7 @@ move(None)
 widgets.VBox([slider, circle])"""
 
 # The picture is the same while its bytes are; a new one has loaded when it is complete.
-MEASURE = """async ([handle, key]) => {
+MEASURE = """async ([handle, let_go]) => {
   const area = handle.closest(".jp-OutputArea");
   const shown = () => {
     const floor = area.querySelector("svg.floor");
@@ -70,8 +72,10 @@ MEASURE = """async ([handle, key]) => {
       } else requestAnimationFrame(look);
     };
     look();
-    handle.dispatchEvent(new KeyboardEvent("keydown",
-      { key, code: key, bubbles: true, cancelable: true }));
+    const send = (type) => handle.dispatchEvent(new KeyboardEvent(type,
+      { key: "ArrowRight", code: "ArrowRight", bubbles: true, cancelable: true }));
+    send("keydown");
+    if (let_go) setTimeout(() => send("keyup"), 60);
   });
 }"""
 
@@ -92,7 +96,7 @@ TOUCH = """async ([spot, moves]) => {
   for (let k = 1; k <= moves; k++) {
     const before = image.src;
     const start = performance.now();
-    send("pointermove", 0.3, 0.4 - 0.05 * (k % 2 ? 1 : 3));
+    send("pointermove", 0.3, 0.4 + 0.0209 * k);  // one less each time
     times.push(await new Promise((resolve) => {
       const look = () => {
         const now = performance.now() - start;
@@ -125,17 +129,17 @@ def write(path, source):
     nbformat.write(notebook, path)
 
 
-def measure(page, name):
-    """Return the milliseconds of every press of an arrow key."""
+def measure(page, name, let_go=True):
+    """Return the milliseconds of every press of an arrow key on the last slider."""
     page.evaluate(OPEN_AND_RUN, name)
     panel = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-    handle = page.wait_for_selector(f"{panel} .noUi-handle", timeout=60_000)
+    page.wait_for_selector(f"{panel} .noUi-handle", timeout=60_000)
     page.wait_for_timeout(1000)
+    handle = page.locator(f"{panel} .noUi-handle").last.element_handle()
     times = []
-    for k in range(PRESSES):
-        key = "ArrowRight" if k % 4 < 2 else "ArrowLeft"
-        times.append(page.evaluate(MEASURE, [handle, key]))
-        page.wait_for_timeout(150)
+    for _ in range(PRESSES):
+        times.append(page.evaluate(MEASURE, [handle, let_go]))
+        page.wait_for_timeout(200)
     return np.array(times[2:], dtype=float)
 
 
@@ -152,6 +156,7 @@ def main():
         work.mkdir()
         home.mkdir()
         write(work / "live.ipynb", LIVE)
+        write(work / "held.ipynb", LIVE)
         write(work / "usual.ipynb", USUAL)
         write(work / "floor.ipynb", FLOOR)
         lab = browser.start_lab(work, home)
@@ -164,6 +169,9 @@ def main():
                 page.goto(f"{lab.url}/lab?reset&token={lab.token}")
                 page.wait_for_selector(".jp-Launcher", timeout=60_000)
                 rows[f"floor, ratio {ratio}"] = measure(page, "floor.ipynb")
+                rows[f"key held down, ratio {ratio}"] = measure(
+                    page, "held.ipynb", let_go=False
+                )
                 rows[f"key, ratio {ratio}"] = measure(page, "live.ipynb")
                 panel = ".jp-NotebookPanel:not(.lm-mod-hidden)"
                 spot = page.wait_for_selector(f"{panel} .normlib-spot")
@@ -180,7 +188,7 @@ def main():
         floor = np.nanmedian(rows[f"floor, ratio {2 if name.endswith('2') else 1}"])
         median = np.nanmedian(times)
         print(
-            f"{name:18} median {median:6.0f}   "
+            f"{name:24} median {median:6.0f}   "
             f"95 % {np.nanpercentile(times, 95):6.0f}   "
             f"over the floor {median / floor:5.2f}   "
             f"without an answer: {np.isnan(times).sum()}"

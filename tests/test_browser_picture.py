@@ -21,6 +21,8 @@ from browser import (
 pytestmark = pytest.mark.browser
 
 SHOWN = """import os
+import normlib.live.figure
+normlib.live.figure.QUICK = 60  # also on a busy machine
 from normlib.live.which_numbers_share_a_mean import NormTable
 figure = NormTable()
 figure.show(static_below="<p>What to notice</p>")"""
@@ -305,6 +307,35 @@ def test_the_sentence_is_spoken_once_after_the_last_move(live):
     assert until(lambda: live.evaluate("window.spoken.length") > 0)
     time.sleep(0.7)
     assert live.evaluate("window.spoken") == [sentence(live)]
+
+
+# The answer to what was asked before has come once this is done.
+SETTLED = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+  .requestExecute({ code: "None" }).done"""
+
+
+def test_the_next_picture_is_there_before_the_kernel_answers(live):
+    """A key's picture was drawn ahead: it comes while the kernel is stopped."""
+    pid = int(live.locator(f"{PANEL} .jp-OutputArea-output pre").first.inner_text())
+    handle, image = figure(live).locator(".noUi-handle").nth(2), "i => i.src"
+    for key in ("ArrowRight", "ArrowLeft"):
+        handle.focus()
+        before = sentence(live)
+        live.keyboard.press(key)  # drawn when asked; then the one after it
+        assert until(lambda before=before: sentence(live) != before)
+        live.evaluate(SETTLED)
+        before = sentence(live), figure(live).locator("img").evaluate(image)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            live.keyboard.press(key)
+            ahead = sentence(live), figure(live).locator("img").evaluate(image)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        live.evaluate(SETTLED)
+        assert ahead[0] != before[0]
+        assert ahead[1] != before[1]
+        assert figure(live).locator("img").get_attribute("alt") == ahead[0]
+        assert (sentence(live), figure(live).locator("img").evaluate(image)) == ahead
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

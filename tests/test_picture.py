@@ -1,7 +1,9 @@
 """The picture on the page: touch, pixels, errors, and what is on its way."""
 
 import asyncio
+import inspect
 import io
+import itertools
 import signal
 import subprocess
 import sys
@@ -158,6 +160,75 @@ def test_a_finger_that_scrolls_the_page_leaves_the_controls_as_they_were():
     assert figure.values == before
     message(figure, kind="touch", phase="drag", x=x, y=y, number=3)
     assert figure.values == before
+
+
+class Kept:
+    """Catches the frames that a figure draws before they are asked for."""
+
+    def __init__(self, figure):
+        self.frames = []
+        figure.picture.keep = lambda *frame: self.frames.append(frame)
+
+    def ask(self, figure, control, by):
+        """Return the frame beside the present setting, or None."""
+        self.frames.clear()
+        message(figure, kind="ahead", control=control, by=by)
+        return self.frames[0] if self.frames else None
+
+
+@pytest.mark.parametrize("name", sorted(live.figures()))
+def test_what_is_drawn_ahead_is_what_then_comes(name):
+    figure = opened(name)
+    before, pixels = figure.values, figure.as_image().tobytes()
+    kept, long = Kept(figure), inspect.isgeneratorfunction(figure.move)
+    for control, by in itertools.product(figure.controls, (1, -1)):
+        value = controls.beside(figure.controls[control], by)
+        figure.seconds = 0.0  # a busy machine is no reason
+        ahead = kept.ask(figure, control, by)
+        assert (ahead is None) is (long or value is None)
+        # Nothing that a reader sees or a touch meets has changed.
+        assert (figure.values, figure.as_image().tobytes()) == (before, pixels)
+        if ahead is not None:
+            figure.set(**{control: value})
+            assert ahead == (figure.png, figure.sentence, figure.picture.at)
+            figure.set(**before)
+    del figure.picture.keep
+
+
+def test_a_figure_draws_ahead_only_what_it_may():
+    figure = Point()
+    kept = Kept(figure)
+    assert kept.ask(figure, "x", 1)[1:] == (
+        "The point is at 0.5, seen from 0.",
+        {"x": 0.5, "kind": 0, "azimuth": 0},
+    )
+    figure.seconds = 1.0  # slow
+    assert kept.ask(figure, "x", 1) is None
+    figure.set(x=2.0)
+    assert kept.ask(figure, "x", 1) is None  # its end
+    assert kept.ask(figure, "x", -1)[1].startswith("The point is at 1.5")
+    figure.function = print  # the reader's
+    assert kept.ask(figure, "x", -1) is None
+
+
+def test_a_setting_beside_that_cannot_be_drawn_leaves_no_trace():
+    figure = Point()
+    kept, place = Kept(figure), figure.move
+    before = figure.sentence, figure.png
+
+    def move(x, **others):
+        sentence = place(x, **others)
+        if x > 0:
+            raise ValueError("too far")
+        return sentence
+
+    figure.move = move
+    assert kept.ask(figure, "x", 1) is None
+    assert (figure.sentence, figure.png) == before
+    assert list(figure.dot.get_xdata()) == [0]
+    figure.set(x=0.5)
+    assert figure.picture.at == {}  # the picture does not show this setting
+    assert kept.ask(figure, "x", -1) is None
 
 
 @pytest.fixture

@@ -146,3 +146,31 @@ def offered(control):
     values = [control.min + k * control.step for k in range(count)]
     whole = isinstance(control, widgets.IntSlider)
     return values if whole else [min(v, control.max) for v in values]
+
+
+def state(control, value):
+    """Return what a page knows a control's `value` by: its place among options, or it.
+
+    Parameters
+    ----------
+    control : ipywidgets.Widget
+        Made by one of the functions above.
+    value : object
+        A value that it offers.
+    """
+    return offered(control).index(value) if hasattr(control, "options") else value
+
+
+def beside(control, steps):
+    """Return the value `steps` above a control's present one, or None past its end.
+
+    Parameters
+    ----------
+    control : ipywidgets.Widget
+        Made by one of the functions above.
+    steps : int
+        How many of its steps up, or down below 0.
+    """
+    values = offered(control)
+    place = values.index(nearest(control, control.value)) + steps
+    return values[place] if 0 <= place < len(values) else None

@@ -30,6 +30,9 @@ from normlib.live.touch import Start
 # Long work hands the page back after this many seconds, so that it stays alive.
 TURN = 0.05
 
+# A frame that takes longer, in seconds, is not drawn before it is asked for.
+QUICK = 0.06
+
 # What may end `move`: any error, also the reader's interrupt.
 STOPS = (Exception, KeyboardInterrupt, SystemExit)
 
@@ -73,6 +76,7 @@ class LiveFigure:
     """
 
     width, height = 9.0, 4.2  # inches
+    function = None  # the reader's own, in figures that take one
 
     def __init__(self):
         lecture = style.lecture_mode()
@@ -82,6 +86,7 @@ class LiveFigure:
         self.png = b""
         self.failed = None
         self.ratio = 1.0  # pixels drawn for one of the figure's own
+        self.seconds = 0.0  # that the last frame took
         self._drawn = False
         self._waiting = None
         self._touched = None
@@ -284,7 +289,11 @@ class LiveFigure:
             self._on_ratio,
             self._on_touch,
             self._on_stop,
+            self._on_ahead,
         )
+        self.picture.controls = {
+            name: control.model_id for name, control in self.controls.items()
+        }
         self.picture.spots = [touch.spot() for touch in self._touches]
         self._helpers = self.helpers()
         touched = [*self.controls.values(), *self._helpers]
@@ -320,14 +329,51 @@ class LiveFigure:
     def _encode(self):
         return encode(np.asarray(self.canvas.buffer_rgba()))
 
-    def _publish(self):
-        """Paint the moving artists and send picture and sentence to the page."""
+    def _paint(self):
         for artist in self.moving:
             if isinstance(artist, Text):
                 artist.set_text(style.as_in_prose(artist.get_text()))
         self._frame()
+
+    def _publish(self, at=()):
+        """Paint the moving artists and send picture and sentence to the page."""
+        self._paint()
         self.png = self._encode()
-        self.picture.show(self.png, self.sentence)
+        self.picture.show(self.png, self.sentence, dict(at))
+
+    def _states(self, **values):
+        """Return the state of every control, as at present but for `values`."""
+        return {
+            name: controls.state(self.controls[name], value)
+            for name, value in (self.values | values).items()
+        }
+
+    def _on_ahead(self, name, by):
+        """Draw the setting beside the present one, for the page to keep.
+
+        When the reader goes there the page shows it at once; the frame that then
+        comes is the same, drawn anew. Not done where `move` takes long or runs the
+        reader's function, which is for the reader to start.
+        """
+        value = controls.beside(self.controls[name], by)
+        if value is None or not self._draws_ahead():
+            return
+        try:
+            try:
+                sentence = style.as_in_prose(self.move(**self.values | {name: value}))
+                at = self._states(**{name: value})
+                self._paint()
+                self.picture.keep(self._encode(), sentence, at)
+            except ValueError:
+                pass  # it is told when the reader goes there
+            self.move(**self.values)
+            self._paint()
+        except STOPS as error:
+            self._fail(error)
+
+    def _draws_ahead(self):
+        quick = self.seconds < QUICK and not inspect.isgeneratorfunction(self.move)
+        return quick and self.function is None and self.picture.at == self._states()
 
     def _small_png(self):
         """Return the picture with 96 colours, a quarter of the bytes, to be saved."""
@@ -339,12 +385,13 @@ class LiveFigure:
         picture.save(buffer, "png", optimize=True)
         return buffer.getvalue()
 
-    def _tell(self, sentence):
+    def _tell(self, sentence, at=()):
         self.sentence = style.as_in_prose(sentence)
-        self._publish()
+        self._publish(at)
 
     def _update(self):
         """Draw the present setting, to the end."""
+        start = time.perf_counter()
         try:
             result = self.move(**self.values)
             if inspect.isgenerator(result):
@@ -353,10 +400,11 @@ class LiveFigure:
             self._fail(error)
         else:
             self._finish(result)
+        self.seconds = time.perf_counter() - start
 
     def _finish(self, sentence):
         self.failed, self._drawn, self._waiting = None, True, None
-        self._tell(sentence)
+        self._tell(sentence, self._states())
 
     def _fail(self, error):
         """Say what went wrong; picture and controls no longer agree."""

@@ -2,6 +2,7 @@
 // where a pointer presses, names the controls, and says so when the kernel is gone.
 
 const MOST_UNDER_WAY = 2; // touches sent and not yet answered
+const MOST_KEPT = 30; // frames of one figure, each of some 0.1 MB
 const SPOKEN_AFTER = 500; // ms after the last move
 const PATIENCE = 3000; // ms without an answer
 const ON_SLIDES = Boolean(document.querySelector(".reveal"));
@@ -32,26 +33,112 @@ function addressOf(png) {
   return `data:image/png;base64,${btoa(text)}`;
 }
 
-function showFrames(model, stage) {
-  const image = make("img", "normlib-image", stage, { draggable: "false", alt: "" });
-  const show = () => {
-    const frame = model.get("frame");
-    const long = model.get("progress") >= 0;
-    image.onload = image.onerror = () => {
-      // Only long work sends frames that nobody asked for.
-      if (long) model.send({ kind: "shown", frame });
-    };
-    image.src = addressOf(model.get("png"));
+// What the page shows: the frame of the setting at which the controls stand, if it has
+// it, or else the last that came. The kernel draws some before they are asked for.
+function followFrames(model) {
+  const kept = new Map(); // frames by setting
+  const asked = new Set(); // for which neighbours of which settings
+  const controls = new Map(); // their models by name
+  const listeners = [];
+  let shown = null;
+
+  const show = (frame) => {
+    if (frame === shown) return;
+    shown = frame;
+    listeners.forEach((listener) => listener(frame));
   };
-  const describe = () => { image.alt = model.get("sentence"); };
-  show();
-  describe();
-  model.on("change:frame", show);
-  model.on("change:sentence", describe);
-  return image;
+  const forget = () => {
+    kept.clear();
+    asked.clear();
+  };
+  const keep = (png, sentence, at) => {
+    const frame = { address: addressOf(png), sentence };
+    if (Object.keys(at).length === 0) {
+      forget(); // something is wrong or unfinished
+      return frame;
+    }
+    if (kept.size >= MOST_KEPT) forget();
+    frame.loaded = new Image(); // so that it shows at once
+    frame.loaded.src = frame.address;
+    kept.set(settingOf(Object.entries(at)), frame);
+    return frame;
+  };
+  const present = () =>
+    settingOf([...controls].map(([name, one]) => [name, one.get("index") ?? one.get("value")]));
+
+  const receive = () => {
+    const came = keep(model.get("png"), model.get("sentence"), model.get("at"));
+    show(kept.get(present()) || came);
+  };
+  const onMessage = ({ kind, sentence, at }, [png]) => {
+    if (kind === "ahead") keep(png, sentence, at);
+  };
+  receive();
+  model.on("change:frame", receive);
+  model.on("msg:custom", onMessage);
+  for (const [name, id] of Object.entries(model.get("controls"))) {
+    model.widget_manager?.get_model?.(id)?.then((control) => controls.set(name, control));
+  }
+  return {
+    hear(listener) {
+      listeners.push(listener);
+      listener(shown);
+    },
+    say(sentence) { show({ ...shown, sentence }); },
+    forget,
+    // Show the present setting, if its frame is here.
+    follow() { show(kept.get(present()) || shown); },
+    // Ask for the setting `by` steps along a control.
+    ask(control, by) {
+      const link = `${present()} ${control} ${by}`;
+      if (!controls.has(control) || asked.has(link)) return;
+      asked.add(link);
+      model.send({ kind: "ahead", control, by });
+    },
+    end() { model.off("msg:custom", onMessage); },
+  };
 }
 
-function reportRatio(model, stage) {
+// One word for a setting. A number that the page computed may differ in its last digit.
+function settingOf(states) {
+  const plain = (state) => (typeof state === "number" ? Number(state.toPrecision(10)) : state);
+  return JSON.stringify(states.map(([name, state]) => [name, plain(state)]).sort());
+}
+
+function showFrames(model, frames, stage) {
+  const image = make("img", "normlib-image", stage, { draggable: "false", alt: "" });
+  frames.hear(({ address, sentence }) => {
+    if (image.getAttribute("src") !== address) image.src = address;
+    image.alt = sentence;
+  });
+  // Only long work sends frames that nobody asked for.
+  const answer = () => {
+    const frame = model.get("frame");
+    if (model.get("progress") >= 0) {
+      image.decode().catch(() => {}).then(() => model.send({ kind: "shown", frame }));
+    }
+  };
+  model.on("change:frame", answer);
+}
+
+// A reader who moves by keyboard goes on in the same direction, or comes back.
+function askAhead(model, frames, row) {
+  const names = Object.keys(model.get("controls"));
+  const ask = (target, steps) => {
+    const name = names[[...row.children].findIndex((part) => part.contains(target))];
+    steps.forEach((by) => frames.ask(name, by));
+  };
+  row.addEventListener("focusin", ({ target }) => {
+    if (target.matches(".noUi-handle:focus-visible")) ask(target, [1, -1]);
+  });
+  row.addEventListener("keydown", () => frames.follow()); // the slider has moved by now
+  row.addEventListener("keyup", ({ target, key }) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[key];
+    if (by && target.matches(".noUi-handle")) ask(target, [by]);
+  });
+}
+
+function reportRatio(model, frames, stage) {
   let told = null;
   const report = () => {
     const shown = stage.getBoundingClientRect().width / model.get("width");
@@ -59,6 +146,7 @@ function reportRatio(model, stage) {
     const ratio = Math.ceil(exact * 4 - 0.05) / 4; // in steps: each needs a new drawing
     if (ratio === told) return;
     told = ratio;
+    frames.forget();
     model.send({ kind: "page", ratio });
   };
   const size = new ResizeObserver(report);
@@ -158,7 +246,7 @@ function reportTouch(model, stage, notices) {
 
 // ---- words -------------------------------------------------------------------
 
-function showWords(model, el) {
+function showWords(model, frames, el) {
   const hint = make("p", "normlib-hint", el);
   const visible = make("p", "normlib-sentence", el);
   const spoken = make("div", "normlib-spoken", el, {
@@ -167,19 +255,19 @@ function showWords(model, el) {
   });
   let timer = null;
   // A line ends before a number, not between it and its %, nor within 1e-12.
-  const sentence = () =>
-    model.get("sentence").replaceAll(" %", "\u00a0%").replaceAll("e-", "e-\u2060");
-  const say = () => {
-    visible.textContent = sentence();
+  const whole = (words) => words.replaceAll(" %", "\u00a0%").replaceAll("e-", "e-\u2060");
+  frames.hear(({ sentence }) => {
+    const first = !visible.textContent; // the first is no news
+    if (visible.textContent === whole(sentence)) return; // nor is a sharper frame
+    visible.textContent = whole(sentence);
+    if (first) return;
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (spoken.textContent !== visible.textContent) {
         spoken.textContent = visible.textContent;
       }
     }, SPOKEN_AFTER);
-  };
-  visible.textContent = sentence(); // the first is no news
-  model.on("change:sentence", say); // a sharper frame says nothing new
+  });
   const help = () => {
     hint.textContent = [...new Set(model.get("spots").map((s) => s.hint))]
       .filter(Boolean)
@@ -243,9 +331,12 @@ function makeNotices(el, figure) {
   };
 }
 
-function watchKernel(model, notices, figure) {
+function watchKernel(model, frames, notices, figure) {
   const gone = () => {
-    if (model.get("progress") >= 0) model.set({ progress: -1, sentence: UNFINISHED });
+    if (model.get("progress") >= 0) {
+      model.set({ progress: -1 });
+      frames.say(UNFINISHED);
+    }
     notices.say("gone", GONE);
   };
   const kernel = model.widget_manager?.kernel;
@@ -410,17 +501,21 @@ function render({ model, el }) {
   stage.style.setProperty("--width", `${width}px`);
   stage.style.setProperty("--aspect", String(width / height));
 
-  showFrames(model, stage);
+  const frames = followFrames(model);
+  showFrames(model, frames, stage);
   showProgress(model, stage);
-  const undo = [showWords(model, el)];
+  const undo = [frames.end, showWords(model, frames, el)];
   const notices = makeNotices(el, figure);
   reportTouch(model, stage, notices);
-  undo.push(watchKernel(model, notices, figure));
+  undo.push(watchKernel(model, frames, notices, figure));
   undo.push(
     whenAttached(el, () => {
       hideStatic(el);
-      undo.push(reportRatio(model, stage));
-      if (figure()) undo.push(watchControls(model, notices, figure()));
+      undo.push(reportRatio(model, frames, stage));
+      if (figure()) {
+        undo.push(watchControls(model, notices, figure()));
+        askAhead(model, frames, figure().querySelector(".normlib-controls"));
+      }
       const room = new ResizeObserver(() => {
         // What scrolls must be reachable by keyboard.
         if (scroll.scrollWidth > scroll.clientWidth + 1) {

@@ -40,6 +40,9 @@ class Picture(anywidget.AnyWidget):
         and its top.
     on_stop : callable
         Called when the reader stops long work.
+    on_ahead : callable
+        Called with the name of a control and 1 or -1: that is where the reader may go
+        next.
     """
 
     _esm = HERE.joinpath("picture.js").read_text(encoding="utf-8")
@@ -50,6 +53,9 @@ class Picture(anywidget.AnyWidget):
     png = traitlets.Bytes(b"").tag(sync=True)
     sentence = traitlets.Unicode("").tag(sync=True)
     frame = traitlets.Int(0).tag(sync=True)  # counts the frames
+    # State of each control in the frame, by name; empty if it shows no setting whole.
+    at = traitlets.Dict().tag(sync=True)
+    controls = traitlets.Dict().tag(sync=True)  # id of each control's model, by name
     handled = traitlets.Int(0).tag(sync=True)  # number of the last touch answered
     progress = traitlets.Float(-1.0).tag(sync=True)  # of long work; below 0: none
     # What can be touched: dicts of left, top, width, height (fractions of the
@@ -58,17 +64,22 @@ class Picture(anywidget.AnyWidget):
 
     last_ratio = 1.0  # of the last page seen: the next figure starts with it
 
-    def __init__(self, width, height, on_ratio, on_touch, on_stop):
+    def __init__(self, width, height, on_ratio, on_touch, on_stop, on_ahead):
         super().__init__(width=width, height=height)
         self._on_ratio, self._on_touch, self._on_stop = on_ratio, on_touch, on_stop
+        self._on_ahead = on_ahead
         self._shown = None  # number of the last frame that a page has shown
         self.on_msg(self._on_message)
 
-    def show(self, png, sentence):
-        """Send a frame and its sentence to the page."""
+    def show(self, png, sentence, at):
+        """Send a frame, its sentence and its setting to the page."""
         with self.hold_sync():
-            self.png, self.sentence = png, sentence
+            self.png, self.sentence, self.at = png, sentence, at
             self.frame += 1
+
+    def keep(self, png, sentence, at):
+        """Send the same of a setting that the page may be asked to show next."""
+        self.send({"kind": "ahead", "sentence": sentence, "at": at}, [png])
 
     def begin(self):
         """Show the bar of long work; no page has to show what was sent before."""
@@ -91,6 +102,8 @@ class Picture(anywidget.AnyWidget):
             self._shown = content["frame"]
         elif kind == "stop":
             self._on_stop()
+        elif kind == "ahead":
+            self._on_ahead(content["control"], content["by"])
         elif kind == "touch":
             try:
                 with self.hold_sync():  # the answer comes with its frame

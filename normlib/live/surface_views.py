@@ -108,6 +108,7 @@ class Surfaces(LiveFigure):
     known = {}  # surfaces by norm, seed, factor and kind
 
     def __init__(self, filter_normalize=None):
+        self.function = filter_normalize
         self.kinds = ("raw", filter_normalize or "filter")
         if filter_normalize is not None:
             self.known = {}  # a function of the same name may be another one
