@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from normlib.live import figures, style
 from normlib.live.controls import offered
 
-FRAMES = 200
-REDRAWN = 20  # ten times slower, and steadier
+FRAMES = 100
+SECONDS = 2.0  # for the frames of one figure: those that train make fewer, at least 3
+REDRAWN = 10  # ten times slower, and steadier
 
 
 def settings(figure, rng, count):
@@ -73,8 +74,10 @@ def row(name, factory, rng):
     chosen = settings(live, rng, FRAMES)
     frame(live, sharp, chosen[0])
     redraw(usual, chosen[0])
-    frames, redrawn = [], []
+    frames, redrawn, end = [], [], time.perf_counter() + SECONDS
     for k, values in enumerate(chosen):
+        if k >= 3 and time.perf_counter() > end:
+            break
         frames.append(frame(live, sharp, values))
         if k % (FRAMES // REDRAWN) == 0:
             redrawn.append(milliseconds(redraw, usual, values))
@@ -90,7 +93,10 @@ def row(name, factory, rng):
 
 def main():
     """Print the table."""
-    print(f"milliseconds; {FRAMES} random settings, drawn anew {REDRAWN} times")
+    print(
+        f"milliseconds; {FRAMES} random settings, drawn anew {REDRAWN} times, or as "
+        f"many as {SECONDS:g} s allow"
+    )
     heads = "compute", "draw 1", "encode", "draw 2", "encode"
     print(
         f"{'figure':44}{''.join(f'{head:>8}' for head in heads)}"
