@@ -31,7 +31,7 @@ from normlib.live.touch import Start
 TURN = 0.05
 
 # A frame that takes longer, in seconds, is not drawn before it is asked for.
-QUICK = 0.06
+QUICK = 0.1
 
 # What may end `move`: any error, also the reader's interrupt.
 STOPS = (Exception, KeyboardInterrupt, SystemExit)
