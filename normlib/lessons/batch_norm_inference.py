@@ -32,6 +32,17 @@ QUESTIONS = {
         },
         right="0.9",
     ),
+    "no_grad": Question(
+        "A network in training mode processes some images under `no_grad`, without "
+        "gradients. Do its running statistics move?",
+        {
+            "yes": "They are no parameters and need no gradient: the forward pass "
+            "itself writes them.",
+            "no": "`no_grad` stops what the backward pass needs. The forward pass of "
+            "training mode writes the running statistics all the same.",
+        },
+        right="yes",
+    ),
     "deviations": Question(
         "Two batches have the variances 1 and 9. You average their deviations "
         "instead of their variances. Compared with the root of the averaged variance, "
@@ -54,17 +65,6 @@ QUESTIONS = {
             "too large": "They look back, and back there the variances were smaller.",
         },
         right="too small",
-    ),
-    "no_grad": Question(
-        "A network in training mode processes some images under `no_grad`. Do its "
-        "running statistics move?",
-        {
-            "yes": "They are no parameters and need no gradient: the forward pass "
-            "itself writes them. `eval()` stops that.",
-            "no": "`no_grad` stops what the backward pass needs. The forward pass of "
-            "training mode writes the running statistics all the same.",
-        },
-        right="yes",
     ),
     "mended": Question(
         "From the last step of training to the end of the evaluation a network's "

@@ -159,7 +159,7 @@ def call(function, *args, **kwargs):
         result = function(*args, **kwargs)
     except (Exception, SystemExit) as error:
         raise NotYet(f"{name} raised {named(error)}") from error
-    if result is ...:
+    if result is ... or (isinstance(result, tuple) and any(r is ... for r in result)):
         raise NotAttempted(f"{name} is not attempted; replace the ... by your code.")
     if result is None:
         raise NotYet(f"{name} returned None; does it end with return?")

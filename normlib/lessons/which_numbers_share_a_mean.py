@@ -218,12 +218,12 @@ def layer_norm_with_batch_norm(x):
 
 
 def axes_by_name(norm):
-    """Return the axes over which each norm takes its mean in (N, C, H, W)."""
-    return {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}[norm]
+    """Return the axes over which each norm takes its mean in (N, H, W, C)."""
+    return {"batch": (0, 1, 2), "layer": (1, 2, 3), "instance": (1, 2)}[norm]
 
 
 def _check_axes(function):
-    shape = (2, 4, 3, 3)
+    n, h, w, c = shape = (2, 3, 3, 4)
     for norm in ("batch", "layer", "instance"):
         answer = call(function, norm)
         try:
@@ -239,9 +239,10 @@ def _check_axes(function):
         if axes != set(axes_by_name(norm)):
             got = int(np.prod([shape[a] for a in range(4) if a not in axes]))
             options = {"axes": (1, 2, 3)} if norm == "layer" else {}
+            means = count_sets(norm, (n, c, h, w), **options)
             raise NotYet(
                 f"averaging over {tuple(sorted(axes))} gives {got} means for x of "
-                f"shape {shape}; {norm} norm has {count_sets(norm, shape, **options)}."
+                f"shape {shape}; {norm} norm has {means}."
             )
     return "batch norm keeps only the channel axis, layer norm only the sample axis."
 
@@ -301,7 +302,8 @@ EXERCISES = {
         hints=(
             "Which axes does one mean run over? What is left tells one mean from "
             "another.",
-            "Batch norm keeps the channel, so it averages over 0, 2 and 3.",
+            "Batch norm keeps the channel, the last axis, so it averages over 0, 1 "
+            "and 2.",
         ),
     ),
 }

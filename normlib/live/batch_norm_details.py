@@ -61,7 +61,7 @@ class Epsilon(LiveFigure):
         ax.set(xlim=(-3.4, 3.4), ylim=(-1.7, 0.6), yticks=[])
         ax.set_xlabel("64 digits after dividing")
         ax.spines["left"].set_visible(False)
-        ax.axvline(0, color=style.FAINT, zorder=0)
+        ax.vlines([0, 0], [-0.25, -1.25], [0.25, -0.75], color=style.FAINT, zorder=0)
         ax.text(-3.3, 0.42, "eps inside: / sqrt(var + eps)", va="center")
         ax.text(-3.3, -0.58, "eps outside: / (sqrt(var) + eps)", va="center")
         (self.dots_in,) = ax.plot([], [], "o", ms=5, mew=0, color=style.AFTER)

@@ -58,7 +58,7 @@ def boxes(edges, heights, floor=0.0):
 
 
 BEST = np.array([1.0, -0.5])  # of the standardized features
-PARTS = (0.03, 0.1, 0.3, 0.6, 1.0, 1.6)
+PARTS = (0.03, 0.1, 0.3, 0.6, 1.0)
 
 
 class Valley(LiveFigure):
@@ -79,11 +79,12 @@ class Valley(LiveFigure):
 
     def draw(self, fig):
         """Draw the plane of the weights, and the axes of the loss by step."""
-        left = fig.add_axes((0.1, 0.15, 0.41, 0.73))
-        left.set(xlim=(-0.55, 1.95), ylim=(-0.96, 0.865), aspect="equal")
+        left = fig.add_axes((0.09, 0.15, 0.42, 0.68))
+        left.set(xlim=(-0.5, 2.15), ylim=(-1.16, 0.83), aspect="equal")
         left.set_xlabel("weight of feature 1")
         left.set_ylabel("weight of feature 2")
-        self.title = style.moving_title(left)
+        self.title = style.moving_title(left, pad=26)
+        left.text(0, 1.03, "rings: equal loss, dots: steps", transform=left.transAxes)
         self.contours = LineCollection([], colors=style.BEFORE, linewidths=1)
         left.add_collection(self.contours)
         (self.path,) = left.plot([], [], ".-", ms=6, lw=1, color=style.AFTER)

@@ -9,7 +9,7 @@ from normlib.axes import index_sets
 from normlib.live.which_numbers_share_a_mean import digits_table, listeners
 
 no_claim("02", "(`eps`, here `1e-5`, keeps the root away from 0.)", "definition")
-no_claim("02", "`x` has shape `(N, C, H, W)`, axes 0, 1, 2, 3.", "definition")
+no_claim("02", "`x` has shape `(N, H, W, C)`, axes 0, 1, 2, 3.", "definition")
 no_claim("02", '`"layer"` means all of one sample here.', "definition")
 no_claim("02", "Larger arrays leave three readings", "counted on the page")
 no_claim("02", 'Three readings of "layer norm"', "counted on the page")
@@ -69,10 +69,13 @@ def test_the_cubes(norm, options, samples, channels):
     assert members.any(axis=(0, 1)).all()  # all positions, both axes
 
 
-@claim("02", "Batch norm keeps the channel, so it averages over 0, 2 and 3.")
+@claim(
+    "02", "Batch norm keeps the channel, the last axis, so it averages over 0, 1 and 2."
+)
 def test_axes_of_batch_norm():
     x = np.random.default_rng(0).normal(2.0, 3.0, size=(8, 6, 4, 4))
-    mean = batch_norm(x)[0].mean(axis=(0, 2, 3))
+    last = np.moveaxis(batch_norm(x)[0], 1, -1)
+    mean = last.mean(axis=(0, 1, 2))
     np.testing.assert_allclose(mean, 0, atol=1e-12)
 
 
