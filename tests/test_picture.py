@@ -177,13 +177,12 @@ class Kept:
 
 
 @pytest.mark.parametrize("name", sorted(live.figures()))
-def test_what_is_drawn_ahead_is_what_then_comes(name):
+def test_what_is_drawn_ahead_is_what_then_comes(name, quick):
     figure = opened(name)
     before, pixels = figure.values, figure.as_image().tobytes()
     kept, long = Kept(figure), inspect.isgeneratorfunction(figure.move)
     for control, by in itertools.product(figure.controls, (1, -1)):
         value = controls.beside(figure.controls[control], by)
-        figure.seconds = 0.0  # a busy machine is no reason
         ahead = kept.ask(figure, control, by)
         assert (ahead is None) is (long or value is None)
         # Nothing that a reader sees or a touch meets has changed.
@@ -195,14 +194,20 @@ def test_what_is_drawn_ahead_is_what_then_comes(name):
     del figure.picture.keep
 
 
-def test_a_figure_draws_ahead_only_what_it_may():
+@pytest.fixture
+def quick(monkeypatch):
+    """Take every frame of this machine for quick, however busy it is."""
+    monkeypatch.setattr("normlib.live.figure.QUICK", 60)
+
+
+def test_a_figure_draws_ahead_only_what_it_may(quick):
     figure = Point()
     kept = Kept(figure)
     assert kept.ask(figure, "x", 1)[1:] == (
         "The point is at 0.5, seen from 0.",
         {"x": 0.5, "kind": 0, "azimuth": 0},
     )
-    figure.seconds = 1.0  # slow
+    figure.seconds = 61.0  # slow
     assert kept.ask(figure, "x", 1) is None
     figure.set(x=2.0)
     assert kept.ask(figure, "x", 1) is None  # its end
@@ -211,7 +216,7 @@ def test_a_figure_draws_ahead_only_what_it_may():
     assert kept.ask(figure, "x", -1) is None
 
 
-def test_a_setting_beside_that_cannot_be_drawn_leaves_no_trace():
+def test_a_setting_beside_that_cannot_be_drawn_leaves_no_trace(quick):
     figure = Point()
     kept, place = Kept(figure), figure.move
     before = figure.sentence, figure.png
