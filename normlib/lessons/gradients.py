@@ -395,7 +395,7 @@ EXERCISES = {
         inputs=_with_eps,
         right="all three paths are there, with eps.",
         hints=(
-            "How much does `mean` change when one x moves by 1? How much does `var`?",
+            "How fast does `mean` change when one x moves? How fast does `var`?",
             "`d * inv_std + dmean / N + dvar * 2 * (x - mean) / N`.",
         ),
         mistakes={

@@ -65,8 +65,8 @@ QUESTIONS = {
         "network gets furthest?",
         {
             "none": "Its gradient is fine. But its digits come out nearly alike.",
-            "batch": "It keeps the digits apart, and a step or two repair most of the "
-            "explosion.",
+            "batch": "It keeps the digits apart, and ten steps take most of the "
+            "explosion away.",
             "layer": "Its gradient is fine. But its digits come out nearly alike, as "
             "without norm.",
         },

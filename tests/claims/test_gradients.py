@@ -13,7 +13,6 @@ from normlib.gradients.weight_decay import weight_decay_steps
 from normlib.lessons.gradients import EXERCISES
 from normlib.nets.watching import gather
 
-no_claim("05", "Moving one $x_i$ by 1 moves the mean", "definition")
 no_claim(
     "05", "The upstream gradient d is 0 for all samples but sample 3.", "definition"
 )
@@ -267,6 +266,38 @@ def test_the_equilibrium(wrong_labels):
         turned = np.sqrt(np.mean(run.angle[late] ** 2, axis=0))
         np.testing.assert_allclose(turned, np.sqrt(2 * 0.008), rtol=0.04)
     assert (lengths[1] > 1.2 * lengths[0]).all()
+
+
+@claim(
+    "05",
+    "A small move of one $x_i$ moves the mean $\\tfrac{1}{N}$ times as far and the "
+    "variance $\\tfrac{2}{N}(x_i - \\text{mean})$ times as far:",
+)
+def test_what_moves_with_one_sample():
+    for seed in seeds("A small move of one x_i moves the mean"):
+        _, x = sample(seed)
+        step = 1e-6 * np.eye(8)[seed % 8]
+        moved = x[seed % 8] - x.mean()
+        assert np.ptp([(x + step).mean(), x.mean()]) == pytest.approx(1e-6 / 8)
+        slope = ((x + step).var() - (x - step).var()) / 2e-6
+        assert slope == pytest.approx(2 / 8 * moved, abs=1e-8)
+
+
+@pytest.mark.slow
+def test_how_long_the_way_down_is():
+    """As the figure counts: the first step within a tenth of the predicted length."""
+    fresh = seeds("comes down after about 550 steps, not 300", 20)
+    for start, steps in ((1.0, 300), (3.0, 550)):
+        run = gather(
+            weight_decay_steps(
+                fresh, weight_decay=0.02, start=start, steps=800, wrong_labels=0.0
+            )
+        )
+        late = np.mean(run.scaled_gradient[run.step > 400] ** 2, axis=0)
+        predicted = (0.2 / (2 * 0.02) * late) ** 0.25
+        found = run.step[np.argmax(np.abs(run.norm / predicted - 1) < 0.1, axis=0)]
+        assert np.median(found) == pytest.approx(steps, abs=20)
+        assert (np.abs(found - steps) < 60).all(), found
 
 
 @claim(

@@ -155,10 +155,10 @@ CASES = (None, 0), ("batch", 0), (None, 1), ("batch", 1), ("batch", 4)
     "**What the noise shows.** Three sigmoid layers, learning rate 1, medians of 10 "
     "seeds:",
     "| | none | batch | none, noise | batch, noise | batch, 4 times the noise |",
-    "| change over 1 step | 0.09 | 0.01 | 0.39 | 0.34 | 1.34 |",
-    "| change over 20 steps | 0.19 | 0.02 | 0.44 | 0.34 | 1.34 |",
-    "| change over 50 steps | 0.36 | 0.04 | 0.56 | 0.34 | 1.34 |",
-    "| right at step 50 | 20 to 35 % | 94 % | 30 to 45 % | 94 % | 92 % |",
+    "| change over 1 step | 0.09 | 0.01 | 0.39 | 0.33 | 1.33 |",
+    "| change over 20 steps | 0.19 | 0.02 | 0.44 | 0.33 | 1.33 |",
+    "| change over 50 steps | 0.36 | 0.04 | 0.56 | 0.34 | 1.33 |",
+    "| right at step 50 | 20 to 35 % | 94 % | 30 to 45 % | 94 % | 91 % |",
     "Three sigmoid layers, medians of 10 seeds: without norm 20 to 35 % of the test "
     "digits are right at step 50, with batch norm 94 %.",
     "At 4 times the noise in the figure.",
@@ -171,13 +171,16 @@ CASES = (None, 0), ("batch", 0), (None, 1), ("batch", 1), ("batch", 4)
         (CASES[0], (0.09, 0.19, 0.36), 0.275),
         (CASES[1], (0.01, 0.02, 0.04), 0.94),
         (CASES[2], (0.39, 0.44, 0.56), 0.37),
-        (CASES[3], (0.34, 0.34, 0.34), 0.94),
-        (CASES[4], (1.34, 1.34, 1.34), 0.92),
+        (CASES[3], (0.33, 0.33, 0.34), 0.94),
+        (CASES[4], (1.33, 1.33, 1.33), 0.91),
     ],
 )
 def test_the_table_of_noise(case, changes, right):
     medians = np.median(noise(*SIGMOID, *case), axis=1)
-    np.testing.assert_allclose(medians[:3], changes, rtol=0.07, atol=0.006)
+    # Two numbers from a range of width 1 differ by 1/3: with batch norm the noise
+    # decides.
+    rtol = 0.02 if case in CASES[3:] else 0.07
+    np.testing.assert_allclose(medians[:3], changes, rtol=rtol, atol=0.006)
     assert medians[3] == pytest.approx(right, abs=0.08 if case[0] is None else 0.015)
 
 
