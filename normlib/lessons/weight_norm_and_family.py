@@ -383,12 +383,12 @@ def _check_table(function):
     if not isinstance(filled, dict) or set(filled) != set(NORMS):
         raise NotYet(f"return a dictionary with the four keys {', '.join(NORMS)}.")
     if all(value is ... for value in filled.values()):
-        raise NotAttempted("replace each ... by letters, such as 'AC'.")
+        raise NotAttempted("replace each ... by letters, such as 'BF'.")
     measured = invariance_table().invariant
     for norm, row in zip(NORMS, measured, strict=True):
         letters = filled[norm]
         if not isinstance(letters, str) or not set(letters.upper()) <= set(LETTERS):
-            raise NotYet(f"{norm}: write letters from A to F, such as 'AC'.")
+            raise NotYet(f"{norm}: write letters from A to F, such as 'BF'.")
         off = sum(
             (c in letters.upper()) != ok for c, ok in zip(LETTERS, row, strict=True)
         )

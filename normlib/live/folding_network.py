@@ -41,7 +41,7 @@ class Folding(LiveFigure):
         names = [*self.folds] + ["yours"] * (self.function is not None)
         return {
             "position": controls.choice("norm", ["pre-LN", "post-LN"], "pre-LN"),
-            "folded": controls.choice("fold", names, "gamma and beta"),
+            "folded": controls.choice("fold", names, "nothing"),
             "spread": controls.slider("spread of gamma, beta", 0, 1, 0.5, 0.05),
         }
 

@@ -677,7 +677,7 @@ class Centring(_Scene):
         key = (
             ("written: x W + b", ".", style.BEFORE, "none"),
             ("layer norm, W as it was", "o", "white", style.LAYER),
-            ("RMS norm, W centred", "o", style.RMS, "white"),
+            ("RMS norm, W as set", "o", style.RMS, "white"),
         )
         self.add_key(fig, key, (0.697, 0.715), (0.76, 0.08))
         self.notes = [fig.text(0.69, 0.40 - 0.08 * k, "") for k in range(2)]

@@ -309,7 +309,7 @@ class Start(LiveFigure):
                 lambda x, y, start: {
                     "blocks": min(self.depths, key=lambda d: abs(d - x))
                 },
-                hint="Drag to the right for a deeper network.",
+                hint="Drag to the left for fewer blocks.",
                 sideways=True,
             )
             for ax in self.panels

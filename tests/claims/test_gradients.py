@@ -30,13 +30,13 @@ no_claim(
 )
 no_claim(
     "05",
-    "Counted here: the networks, of ten, whose first layer's weights get *shorter* at "
-    "some of 300 steps.",
+    "Counted here: in how many of ten networks the weights of the first layer get "
+    "*shorter* at one or more of 300 steps.",
     "definition",
 )
 no_claim("05", "a 64-32-32-10 network with batch norm on digits", "definition")
 no_claim("05", "All three paths together: return `dx`.", "instruction")
-no_claim("05", "Check with a random upstream gradient, never with ones.", "instruction")
+no_claim("05", "Check with a random upstream gradient.", "instruction")
 
 
 no_claim("05", "A friend's backward pass is 17 (d - mean(d)).", "definition")

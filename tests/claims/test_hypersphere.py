@@ -16,7 +16,7 @@ from normlib.sphere.residual_stream import (
 
 for quote in (
     "The figure runs *your* function on 60 points.",
-    "The figure runs your `fold` in 3 such blocks.",
+    "then the figure runs your `fold` in 3 such blocks.",
     "for `eps` = 0 and `gamma` = 1,",
     "How far off is the best matrix?",
 ):

@@ -256,7 +256,7 @@ def largest(norm):
     "09",
     "| 2/beta | about 0.13 | about 0.14 | about 0.22 |",
     "| 2/lambda | about 0.12 | about 0.12 | about 0.5 |",
-    "2/beta accounts for less than two of it, 2/lambda for about four.",
+    "2/beta accounts for a factor of less than two, 2/lambda for one of about four.",
 )
 def test_the_curvature_at_a_small_rate():
     found = np.array([two_over(name, 0.1) for name in ("none", "layer", "batch")]).T

@@ -195,7 +195,8 @@ def test_a_norm_may_change_places_with_a_rotation_if_it_reads_lengths_only():
 
 @claim(
     "12",
-    "A key inside the hull of the others never has it, whatever the query",
+    "A key inside the hull of the others never has the largest product, whatever the "
+    "query",
     "On a sphere every key is a corner.",
     "Layer norm in front does neither.",
     "This sphere is in the stream, and the map to 2 features flattens it.",
@@ -240,7 +241,7 @@ def test_rms_norm_in_place_of_layer_norm():
 @claim(
     "12",
     "with one entry $M$ among $n$ of spread 1, the others are multiplied by "
-    "$\\sqrt{n / (n - 1 + M^2)}$, and so is the gradient that comes back to them",
+    "$\\sqrt{n / (n - 1 + M^2)}$.",
     "The root of 64 / (63 + 400) is 0.37, that of 64 / (63 + 40000) is 0.040.",
     "The square of `M` grows 100 times, but a root is taken.",
     "falls to about a tenth",

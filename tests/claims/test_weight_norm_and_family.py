@@ -36,7 +36,7 @@ no_claim("11", "Is training better?", "question")
 no_claim(
     "11",
     "So as the rate falls, $W$ should get shorter, and its gradient, which goes as "
-    "$1 / \\|W\\|$, larger. Defazio explains so",
+    "$1 / \\|W\\|$, larger. This is how Defazio explains",
     "quotation",
 )
 no_claim("11", "the gradient at length 1.", "definition")
