@@ -64,7 +64,7 @@ for quote, why in (
     ("Going deeper: must it be the variance?", "instruction"),
     ("or the largest absolute value (l-infinity)", "definition"),
     ("For the claim below, networks train 200 steps at rate 0.5.", "definition"),
-    ("Always show the loss too.", "instruction"),
+    ("Show the loss beside every measure of smoothness.", "instruction"),
     # Options and cards are judged by the lesson.
     ("The *range* of a walk is its largest loss minus its smallest.", "definition"),
     ("How do the two compare at one learning rate", "instruction"),
@@ -178,7 +178,7 @@ def test_the_table_of_networks(network, words, ends):
 
 @claim(
     "09",
-    "The tanh network it makes rougher in change and beta, and it trains better there.",
+    "Along the gradient, batch norm smooths the ReLU network, and not every other one.",
 )
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_tanh_is_rougher_with_either_norm_and_ends_lower(norm):

@@ -78,7 +78,7 @@ HALF = "in pre the last block has a third to a half of the gradient of the first
     LINE,
     "The stream itself is never normalized, so one more norm follows all blocks.",
     "Behind a norm, each branch of a fresh network adds about the same mean square.",
-    "pre and peri leave the stream alone, and it grows in a line with depth",
+    "Pre and peri leave the stream alone, and it grows in a straight line with depth",
 )
 @pytest.mark.parametrize("placement", ["pre", "peri"])
 def test_the_stream_grows_in_a_line(placement):

@@ -95,7 +95,6 @@ def test_the_ink_stays_dark():
     "the longest side of a right triangle is the one opposite.",
     "it gets longer, or stays",
     "Shorter would need a step with a part along v.",
-    "Under gradient descent $v$ only grows.",
     "v has any length, and it grows. v / |v| has length 1.",
     "The loss does not change along v, so its gradient has none.",
 )
@@ -161,8 +160,7 @@ def test_the_start():
     "of a case share one.",
     "All 8 share a mean and a deviation, and one large unit changes both.",
     "those of all units",
-    "An added vector is undone if it gives the same number to all that share a mean: E "
-    "for batch norm, B for layer norm.",
+    "An added vector is undone if it gives the same number to all that share a mean.",
     "Weight norm divides by the weights only and never sees the data.",
 )
 def test_the_table():
