@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normlib.lessons import lessons
-from normlib.lessons.checks import NotYet, call, compare, same, verdict
+from normlib.lessons.checks import NotAttempted, NotYet, call, compare, same, verdict
 from normlib.lessons.lesson import Lesson, Shown
 from normlib.live.figure import ReaderError
 from normlib.live.reader import reader_array
@@ -157,3 +157,13 @@ def test_an_error_without_words_is_named_alone():
         call(fails, 1)
     with pytest.raises(ReaderError, match=r"^your fails raised AssertionError\. Corr"):
         reader_array(fails, np.zeros(2), shape=(2,))
+
+
+def test_a_stub_with_several_results_is_not_attempted():
+    update = lessons()["04"].exercises["update"]
+    with pytest.raises(NotAttempted, match="^my_update is not attempted"):
+
+        def my_update(*args):
+            return ..., ...
+
+        update.judge(my_update)
