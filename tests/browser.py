@@ -381,7 +381,9 @@ def answers(figure, moves):
     for move in moves:
         move()
         now = settled(figure)
-        if now[0] != before[0] and now[1] != before[1]:
+        # Work that was stopped says how far it came, which may be as far as before.
+        told = now[1] != before[1] or now[1].startswith("Stopped at")
+        if now[0] != before[0] and told:
             return True
         # A stub of an exercise draws nothing and says so, whatever the setting.
         if now[1].startswith("Not drawn"):

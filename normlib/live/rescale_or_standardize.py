@@ -79,8 +79,8 @@ class Valley(LiveFigure):
 
     def draw(self, fig):
         """Draw the plane of the weights, and the axes of the loss by step."""
-        left = fig.add_axes((0.09, 0.15, 0.42, 0.68))
-        left.set(xlim=(-0.5, 2.15), ylim=(-1.16, 0.83), aspect="equal")
+        left = fig.add_axes((0.105, 0.15, 0.41, 0.68))
+        left.set(xlim=(-0.5, 2.15), ylim=(-1.19, 0.86), aspect="equal")
         left.set_xlabel("weight of feature 1")
         left.set_ylabel("weight of feature 2")
         self.title = style.moving_title(left, pad=26)
