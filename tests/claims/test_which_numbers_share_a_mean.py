@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from claims import claim, no_claim, seeds
 
-from normlib import batch_norm, group_norm, layer_norm
-from normlib.axes import index_sets
+from normlib import batch_norm, group_norm, instance_norm, layer_norm
+from normlib.axes import count_sets, index_sets
+from normlib.lessons import lessons
 from normlib.live.which_numbers_share_a_mean import digits_table, listeners
 
 no_claim("02", "(`eps`, here `1e-5`, keeps the root away from 0.)", "definition")
@@ -72,11 +73,20 @@ def test_the_cubes(norm, options, samples, channels):
 @claim(
     "02", "Batch norm keeps the channel, the last axis, so it averages over 0, 1 and 2."
 )
-def test_axes_of_batch_norm():
+@pytest.mark.parametrize(
+    ("name", "norm", "options"),
+    [
+        ("batch", batch_norm, {}),
+        ("layer", layer_norm, {"axes": (1, 2, 3)}),
+        ("instance", instance_norm, {}),
+    ],
+)
+def test_axes_with_channels_last(name, norm, options):
     x = np.random.default_rng(0).normal(2.0, 3.0, size=(8, 6, 4, 4))
-    last = np.moveaxis(batch_norm(x)[0], 1, -1)
-    mean = last.mean(axis=(0, 1, 2))
-    np.testing.assert_allclose(mean, 0, atol=1e-12)
+    last = np.moveaxis(norm(x, **options)[0], 1, -1)
+    means = last.mean(axis=lessons()["02"].exercises["axes_of"].solution(name))
+    np.testing.assert_allclose(means, 0, atol=1e-12)
+    assert means.size == count_sets(name, x.shape, **options)  # and no axis too many
 
 
 @claim("02", "It equals its own mean, so the result is 0 whatever `x` is.")
